@@ -1,0 +1,107 @@
+//! How Weir's nodes travel to an executor: each node owns its codec, a registry composes them.
+//!
+//! A node's bytes are an `ExtensionNode` envelope behind a magic tag, so that another codec's bytes
+//! are never taken for Weir's.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use datafusion::common::DataFusionError;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
+use prost::Message;
+use weir_proto::nodes::ExtensionNode;
+
+use crate::error::{Error, Result};
+
+const MAGIC: &[u8; 5] = b"WEIR1";
+
+/// Encodes and decodes one kind of node.
+pub trait NodeCodec: Debug + Send + Sync {
+    /// The node's registered name, usually its `ExecutionPlan::name`.
+    fn name(&self) -> &'static str;
+
+    /// The node's payload; `None` when `node` is of another kind.
+    ///
+    /// # Errors
+    /// `Internal` when the node holds what cannot travel.
+    fn encode(&self, node: &dyn ExecutionPlan) -> Result<Option<Vec<u8>>>;
+
+    /// The node again.
+    ///
+    /// # Errors
+    /// `Internal` when the payload or the number of inputs is not this node's.
+    fn decode(
+        &self,
+        payload: &[u8],
+        inputs: &[Arc<dyn ExecutionPlan>],
+    ) -> Result<Arc<dyn ExecutionPlan>>;
+}
+
+/// Weir's `PhysicalExtensionCodec`: the registry of [`NodeCodec`]s.
+#[derive(Debug, Clone, Default)]
+pub struct WeirCodec {
+    nodes: Vec<Arc<dyn NodeCodec>>,
+}
+
+impl WeirCodec {
+    /// A registry of `nodes`.
+    #[must_use]
+    pub fn new(nodes: Vec<Arc<dyn NodeCodec>>) -> Self {
+        Self { nodes }
+    }
+}
+
+impl PhysicalExtensionCodec for WeirCodec {
+    fn try_decode(
+        &self,
+        buf: &[u8],
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _ctx: &TaskContext,
+        _converter: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let Some(envelope) = buf.strip_prefix(MAGIC) else {
+            return Err(Error::internal("a plan node's bytes are not Weir's").into());
+        };
+        let envelope = ExtensionNode::decode(envelope)
+            .map_err(|error| Error::internal("a Weir plan node is damaged").with_source(error))?;
+        let codec = self
+            .nodes
+            .iter()
+            .find(|codec| codec.name() == envelope.node)
+            .ok_or_else(|| {
+                Error::internal(format!(
+                    "plan node {:?} is unknown here: the sender runs another version of Weir",
+                    envelope.node
+                ))
+            })?;
+        Ok(codec.decode(&envelope.payload, inputs)?)
+    }
+
+    fn try_encode(
+        &self,
+        node: Arc<dyn ExecutionPlan>,
+        buf: &mut Vec<u8>,
+        _converter: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<(), DataFusionError> {
+        for codec in &self.nodes {
+            if let Some(payload) = codec.encode(node.as_ref())? {
+                buf.extend_from_slice(MAGIC);
+                let envelope = ExtensionNode {
+                    node: codec.name().to_owned(),
+                    payload,
+                };
+                envelope.encode(buf).map_err(|error| {
+                    Error::internal("cannot encode a plan node").with_source(error)
+                })?;
+                return Ok(());
+            }
+        }
+        Err(Error::unsupported(format!(
+            "plan node {} cannot be sent to an executor",
+            node.name()
+        ))
+        .into())
+    }
+}

@@ -1,0 +1,29 @@
+//! What Weir adds to DataFusion's planning, and the boundary traits its parts meet at.
+//!
+//! Nothing here names Kafka, Delta or a cluster: connectors implement [`StreamSource`] and
+//! [`StreamSink`], the micro-batch runtime drives them, and every Weir node is an ordinary
+//! `ExecutionPlan` with a [`NodeCodec`], so that nothing knows under which master it runs.
+
+pub mod codec;
+pub mod error;
+pub mod functions;
+pub mod logical;
+pub mod manifest;
+pub mod options;
+pub mod settings;
+pub mod sink;
+pub mod source;
+pub mod stream_table;
+
+pub use codec::{NodeCodec, WeirCodec};
+pub use error::{Error, ErrorKind, Result};
+pub use options::{OptionSpec, Options};
+pub use settings::Settings;
+pub use sink::{CommitRequest, Committed, StreamSink, WriteStep, Written};
+pub use source::{SourceOffset, SourceRange, StreamSource};
+pub use stream_table::StreamTable;
+pub use weir_proto::{BatchId, QueryId, RunId};
+
+/// The metric by which a streaming source's scan node reports the records it read, in a node's
+/// `MetricsSet`.
+pub const STREAM_INPUT_ROWS: &str = "stream_input_rows";

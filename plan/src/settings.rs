@@ -1,0 +1,271 @@
+//! Session settings: each declared once, with its type, default and meaning.
+//!
+//! Keys under `weir.` are Weir's and listed in [`SETTINGS`]; keys under `datafusion.` go to
+//! DataFusion's own configuration. Any other key, and any value that does not parse, is refused.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::options::did_you_mean;
+
+/// One declared setting.
+#[derive(Debug, Clone, Copy)]
+pub struct SettingSpec {
+    /// Its key, after the `spark.` key it stands for where there is one.
+    pub key: &'static str,
+    /// Its default, as it would be written.
+    pub default: &'static str,
+    /// What it does, with its unit.
+    pub doc: &'static str,
+}
+
+/// Partitions after a shuffle. Spark's `spark.sql.shuffle.partitions`.
+pub const SHUFFLE_PARTITIONS: SettingSpec = SettingSpec {
+    key: "weir.sql.shuffle.partitions",
+    default: "",
+    doc: "tasks after a shuffle; empty: the master's number of threads",
+};
+
+/// Memory of the operators that can spill.
+pub const MEMORY_LIMIT: SettingSpec = SettingSpec {
+    key: "weir.memory.limit",
+    default: "60%",
+    doc: "memory of sorts, joins and aggregations before they spill: bytes with a unit (512MB, 2GB) or a share of the machine's memory (60%)",
+};
+
+/// Where operators spill.
+pub const LOCAL_DIR: SettingSpec = SettingSpec {
+    key: "weir.local.dir",
+    default: "",
+    doc: "directory of spill files; empty: the system's temporary directory",
+};
+
+/// Spark's `spark.driver.maxResultSize`.
+pub const MAX_RESULT_SIZE: SettingSpec = SettingSpec {
+    key: "weir.driver.maxResultSize",
+    default: "1GB",
+    doc: "most bytes collect() returns before it fails; 0: no limit",
+};
+
+/// Spark's `spark.sql.streaming.minBatchesToRetain`.
+pub const MIN_BATCHES_TO_RETAIN: SettingSpec = SettingSpec {
+    key: "weir.sql.streaming.minBatchesToRetain",
+    default: "100",
+    doc: "batches kept in a checkpoint's logs; at least 2",
+};
+
+/// Every setting of Weir's own.
+pub const SETTINGS: &[SettingSpec] = &[
+    SHUFFLE_PARTITIONS,
+    MEMORY_LIMIT,
+    LOCAL_DIR,
+    MAX_RESULT_SIZE,
+    MIN_BATCHES_TO_RETAIN,
+];
+
+/// A session's settings: what was set, over the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    values: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets `key` to `value`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an unknown key (naming the nearest) or a value that does not parse.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        if key.starts_with("datafusion.") {
+            // DataFusion itself checks these when the session is built.
+            self.values.insert(key.to_owned(), value.to_owned());
+            return Ok(());
+        }
+        if !SETTINGS.iter().any(|spec| spec.key == key) {
+            return Err(Error::invalid_argument(format!(
+                "unknown setting {key:?}{}",
+                did_you_mean(key, SETTINGS.iter().map(|spec| spec.key))
+            )));
+        }
+        let previous = self.values.insert(key.to_owned(), value.to_owned());
+        if let Err(error) = self.check() {
+            match previous {
+                Some(previous) => self.values.insert(key.to_owned(), previous),
+                None => self.values.remove(key),
+            };
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// The value of a declared setting, its default where it was not set.
+    #[must_use]
+    pub fn get(&self, spec: SettingSpec) -> &str {
+        self.values.get(spec.key).map_or(spec.default, String::as_str)
+    }
+
+    /// What was set under `datafusion.`.
+    pub fn datafusion(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values
+            .iter()
+            .filter(|(key, _)| key.starts_with("datafusion."))
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// [`SHUFFLE_PARTITIONS`], or `threads`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is not a positive integer.
+    pub fn shuffle_partitions(&self, threads: usize) -> Result<usize> {
+        match self.get(SHUFFLE_PARTITIONS) {
+            "" => Ok(threads),
+            text => positive(SHUFFLE_PARTITIONS, text),
+        }
+    }
+
+    /// [`MEMORY_LIMIT`] in bytes, of a machine with `machine_bytes` of memory.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is neither a size nor a share.
+    pub fn memory_limit_bytes(&self, machine_bytes: u64) -> Result<u64> {
+        let text = self.get(MEMORY_LIMIT);
+        if let Some(share) = text.strip_suffix('%') {
+            return match share.trim().parse::<u64>() {
+                Ok(share @ 1..=100) => Ok(machine_bytes / 100 * share),
+                _ => Err(invalid(MEMORY_LIMIT, text, "a share from 1% to 100%")),
+            };
+        }
+        match parse_bytes(text) {
+            Some(bytes) if bytes > 0 => Ok(bytes),
+            _ => Err(invalid(MEMORY_LIMIT, text, "a size like 512MB or 60%")),
+        }
+    }
+
+    /// [`LOCAL_DIR`]; `None` for the system's temporary directory.
+    #[must_use]
+    pub fn local_dir(&self) -> Option<&str> {
+        Some(self.get(LOCAL_DIR)).filter(|dir| !dir.is_empty())
+    }
+
+    /// [`MAX_RESULT_SIZE`] in bytes; `None` for no limit.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no size.
+    pub fn max_result_bytes(&self) -> Result<Option<u64>> {
+        let text = self.get(MAX_RESULT_SIZE);
+        match parse_bytes(text) {
+            Some(0) => Ok(None),
+            Some(bytes) => Ok(Some(bytes)),
+            None => Err(invalid(MAX_RESULT_SIZE, text, "a size like 512MB, or 0")),
+        }
+    }
+
+    /// [`MIN_BATCHES_TO_RETAIN`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` below 2: recovery reads the last two batches.
+    pub fn min_batches_to_retain(&self) -> Result<u64> {
+        let text = self.get(MIN_BATCHES_TO_RETAIN);
+        match text.parse() {
+            Ok(batches) if batches >= 2 => Ok(batches),
+            _ => Err(invalid(MIN_BATCHES_TO_RETAIN, text, "an integer of at least 2")),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        self.shuffle_partitions(1)?;
+        self.memory_limit_bytes(u64::MAX)?;
+        self.max_result_bytes()?;
+        self.min_batches_to_retain()?;
+        Ok(())
+    }
+}
+
+fn positive(spec: SettingSpec, text: &str) -> Result<usize> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(invalid(spec, text, "a positive integer")),
+    }
+}
+
+fn invalid(spec: SettingSpec, value: &str, expected: &str) -> Error {
+    Error::invalid_argument(format!(
+        "setting {:?} is {value:?}; it takes {expected}",
+        spec.key
+    ))
+}
+
+/// Bytes of `512`, `512B`, `64KB`, `64MiB`, `2g`: units are powers of 1024, as in Spark.
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim().to_lowercase();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let shift = match text[digits..].trim() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+/// A duration of `30s`, `10m`, `1h 30m`, `500ms`.
+///
+/// # Errors
+/// `InvalidArgument`, naming `place` and the value.
+pub fn parse_duration(place: &str, text: &str) -> Result<Duration> {
+    humantime::parse_duration(text.trim()).map_err(|_| {
+        Error::invalid_argument(format!(
+            "{place} is {text:?}; it takes a duration like 30s, 10m or 1h 30m"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspelt_setting_is_refused_with_the_nearest_one() {
+        let error = Settings::new()
+            .set("weir.sql.shuffle.partition", "4")
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("did you mean \"weir.sql.shuffle.partitions\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn bad_value_is_refused_and_the_old_one_stays() {
+        let mut settings = Settings::new();
+        settings.set("weir.memory.limit", "512MB").unwrap();
+        assert!(settings.set("weir.memory.limit", "lots").is_err());
+        assert_eq!(settings.memory_limit_bytes(0).unwrap(), 512 << 20);
+    }
+
+    #[test]
+    fn memory_limit_takes_a_share_of_the_machine() {
+        let mut settings = Settings::new();
+        settings.set("weir.memory.limit", "50%").unwrap();
+        assert_eq!(settings.memory_limit_bytes(1000).unwrap(), 500);
+        assert!(settings.set("weir.memory.limit", "0%").is_err());
+    }
+
+    #[test]
+    fn sizes_parse_with_and_without_units() {
+        assert_eq!(parse_bytes("12"), Some(12));
+        assert_eq!(parse_bytes("2 GiB"), Some(2 << 30));
+        assert_eq!(parse_bytes("1x"), None);
+        assert_eq!(parse_bytes("99999999999999t"), None);
+    }
+}

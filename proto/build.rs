@@ -1,0 +1,10 @@
+//! Compiles `proto/*.proto` with protox, so that no `protoc` has to be installed.
+
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let files = protox::compile(["weir/nodes.proto"], ["proto"])?;
+    prost_build::Config::new().compile_fds(files)?;
+    Ok(())
+}

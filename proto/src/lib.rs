@@ -1,0 +1,12 @@
+//! What travels between Weir's processes: the messages generated from `proto/*.proto`, and the
+//! identifiers those messages and the checkpoint carry.
+
+mod ids;
+
+/// The plan nodes Weir adds to DataFusion, in the form that is sent to an executor.
+#[allow(missing_docs, clippy::doc_markdown)]
+pub mod nodes {
+    include!(concat!(env!("OUT_DIR"), "/weir.nodes.rs"));
+}
+
+pub use ids::{BatchId, QueryId, RunId};

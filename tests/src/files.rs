@@ -1,0 +1,102 @@
+//! Directories that a test writes tables, checkpoints and markers in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+/// An empty lake in a temporary directory, removed when dropped, also when the test panics.
+///
+/// `WEIR_TEST_KEEP=1` keeps it and says where it is.
+#[derive(Debug)]
+pub struct TempLake {
+    directory: TempDir,
+}
+
+impl TempLake {
+    /// A new, empty lake.
+    pub fn new() -> Self {
+        let mut directory = tempfile::Builder::new()
+            .prefix("weir-lake-")
+            .tempdir()
+            .expect("a temporary directory");
+        if std::env::var_os("WEIR_TEST_KEEP").is_some_and(|value| value == "1") {
+            directory.disable_cleanup(true);
+            eprintln!("kept: {}", directory.path().display());
+        }
+        Self { directory }
+    }
+
+    /// The lake's root.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The path of a table. Nothing is created.
+    pub fn table(&self, name: &str) -> PathBuf {
+        self.directory.path().join("tables").join(name)
+    }
+
+    /// The same, as the `file://` URL that a job is given.
+    pub fn table_url(&self, name: &str) -> String {
+        file_url(&self.table(name))
+    }
+
+    /// A streaming query's checkpoint location, as a `file://` URL. Nothing is created.
+    pub fn checkpoint_url(&self, name: &str) -> String {
+        file_url(&self.checkpoint(name))
+    }
+
+    /// A streaming query's checkpoint directory. Nothing is created.
+    pub fn checkpoint(&self, name: &str) -> PathBuf {
+        self.directory.path().join("checkpoints").join(name)
+    }
+
+    /// A path for a marker or a configuration file of the test's own. Nothing is created.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+impl Default for TempLake {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Every file below `directory` whose name ends with `suffix`, sorted. A directory that does not exist holds no files.
+pub fn files_under(directory: &Path, suffix: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut pending = vec![directory.to_path_buf()];
+    while let Some(directory) = pending.pop() {
+        let Ok(entries) = fs::read_dir(&directory) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            // A writer may remove a file between the listing and this call: it is not a directory then.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                pending.push(path);
+            } else if path.to_string_lossy().ends_with(suffix) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The versions that a Delta table's log holds as JSON commits, ascending. No table, no versions.
+pub fn delta_versions(table: &Path) -> Vec<u64> {
+    let mut versions: Vec<u64> = files_under(&table.join("_delta_log"), ".json")
+        .iter()
+        .filter_map(|path| path.file_stem()?.to_str()?.parse().ok())
+        .collect();
+    versions.sort_unstable();
+    versions
+}
+
+fn file_url(path: &Path) -> String {
+    // Temporary directories hold no character that a URL must escape.
+    format!("file://{}", path.display())
+}
