@@ -1,1 +1,53 @@
-//! weir
+//! Weir: dataframes in batch and micro-batch, from Kafka into Delta tables, exactly once.
+//!
+//! ```no_run
+//! use weir::prelude::*;
+//!
+//! #[weir::main]
+//! async fn main() -> weir::Result<()> {
+//!     let session = Session::builder().app_name("bronze").get_or_create().await?;
+//!     let orders = session
+//!         .read_stream()
+//!         .format("kafka")
+//!         .option("kafka.bootstrap.servers", "broker:9092")
+//!         .option("subscribe", "raw.orders")
+//!         .option("startingOffsets", "earliest")
+//!         .load()
+//!         .await?;
+//!     orders
+//!         .select([col("topic"), col("partition"), col("offset"), col("value").cast("string")?])?
+//!         .write_stream()
+//!         .format("delta")
+//!         .partition_by(["topic"])
+//!         .option("checkpointLocation", "/lake/_checkpoints/orders")
+//!         .trigger(Trigger::AvailableNow)
+//!         .start("/lake/bronze/orders")
+//!         .await?
+//!         .await_termination()
+//!         .await
+//! }
+//! ```
+//!
+//! Names, options and defaults are Spark's: methods in `snake_case`, option keys verbatim.
+
+pub mod dataframe;
+pub mod functions;
+pub mod io;
+pub mod prelude;
+pub mod program;
+pub mod session;
+
+pub use dataframe::{DataFrame, ExplainMode, GroupedData};
+pub use io::{DataFrameReader, DataFrameWriter, DataStreamReader, DataStreamWriter, SaveMode};
+pub use program::exit_code;
+pub use session::{Master, Session, SessionBuilder};
+pub use weir_macros::main;
+pub use weir_plan::settings;
+pub use weir_plan::{BatchId, Error, ErrorKind, Options, QueryId, Result, RunId};
+pub use weir_streaming::{
+    BatchStep, Clock, DryRun, QueryEvent, QueryListener, QueryProgress, QuerySummary,
+    StreamingQuery, Trigger,
+};
+
+/// DataFusion, for what Weir does not wrap ([`DataFrame::into_datafusion`]).
+pub use datafusion;

@@ -1,1 +1,20 @@
-//! weir-connectors
+//! Where Weir's rows come from and go to. Only this crate names rdkafka and deltalake.
+//!
+//! A connector implements the boundary traits of `weir-plan` and brings its plan nodes with their
+//! codecs; [`node_codecs`] lists them all.
+
+pub mod delta;
+pub mod kafka;
+
+use std::sync::Arc;
+
+use weir_plan::NodeCodec;
+
+/// The codec of every plan node of this crate.
+#[must_use]
+pub fn node_codecs() -> Vec<Arc<dyn NodeCodec>> {
+    vec![
+        Arc::new(kafka::KafkaReadCodec),
+        Arc::new(delta::DeltaWriteCodec),
+    ]
+}

@@ -1,1 +1,6 @@
-//! weir-jobs
+//! Jobs people can run and copy. Each is a thin `main` over a module of this library.
+
+pub mod kafka_to_bronze;
+pub mod outcome;
+pub mod program;
+pub mod value;

@@ -242,7 +242,8 @@ fn describe(kind: ErrorKind, error: &DataFusionError) -> String {
     match kind {
         ErrorKind::InvalidPlan => "the dataframe cannot be planned".to_owned(),
         ErrorKind::ResourcesExhausted => {
-            "out of memory: raise weir.memory.limit, or lower weir.sql.shuffle.partitions".to_owned()
+            "out of memory: raise weir.memory.limit, or lower weir.sql.shuffle.partitions"
+                .to_owned()
         }
         ErrorKind::Storage => "reading or writing files failed".to_owned(),
         ErrorKind::Compute => "computing the rows failed".to_owned(),

@@ -20,7 +20,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use options::{OptionSpec, Options};
 pub use settings::Settings;
 pub use sink::{CommitRequest, Committed, StreamSink, WriteStep, Written};
-pub use source::{SourceOffset, SourceRange, StreamSource};
+pub use source::{ReadLimit, SourceOffset, SourceRange, StreamSource};
 pub use stream_table::StreamTable;
 pub use weir_proto::{BatchId, QueryId, RunId};
 

@@ -55,6 +55,11 @@ impl Options {
             .map(|(_, value)| value)
     }
 
+    /// Sets every option of `other`.
+    pub fn extend(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+    }
+
     /// Keys as spelt, and values, in the order of the lowercase keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries
@@ -204,7 +209,9 @@ mod tests {
     #[test]
     fn misspelt_option_is_refused_with_the_nearest_one() {
         let options: Options = [("startingOfsets", "earliest")].into_iter().collect();
-        let error = options.validate("the kafka source", KNOWN, &[]).unwrap_err();
+        let error = options
+            .validate("the kafka source", KNOWN, &[])
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "unknown option \"startingOfsets\" of the kafka source; did you mean \"startingOffsets\"?"

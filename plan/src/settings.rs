@@ -107,7 +107,9 @@ impl Settings {
     /// The value of a declared setting, its default where it was not set.
     #[must_use]
     pub fn get(&self, spec: SettingSpec) -> &str {
-        self.values.get(spec.key).map_or(spec.default, String::as_str)
+        self.values
+            .get(spec.key)
+            .map_or(spec.default, String::as_str)
     }
 
     /// What was set under `datafusion.`.
@@ -174,7 +176,11 @@ impl Settings {
         let text = self.get(MIN_BATCHES_TO_RETAIN);
         match text.parse() {
             Ok(batches) if batches >= 2 => Ok(batches),
-            _ => Err(invalid(MIN_BATCHES_TO_RETAIN, text, "an integer of at least 2")),
+            _ => Err(invalid(
+                MIN_BATCHES_TO_RETAIN,
+                text,
+                "an integer of at least 2",
+            )),
         }
     }
 
@@ -205,7 +211,9 @@ fn invalid(spec: SettingSpec, value: &str, expected: &str) -> Error {
 #[must_use]
 pub fn parse_bytes(text: &str) -> Option<u64> {
     let text = text.trim().to_lowercase();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
     let shift = match text[digits..].trim() {
         "" | "b" => 0,
@@ -240,7 +248,9 @@ mod tests {
             .set("weir.sql.shuffle.partition", "4")
             .unwrap_err();
         assert!(
-            error.to_string().contains("did you mean \"weir.sql.shuffle.partitions\""),
+            error
+                .to_string()
+                .contains("did you mean \"weir.sql.shuffle.partitions\""),
             "{error}"
         );
     }

@@ -27,7 +27,6 @@ impl fmt::Display for SourceOffset {
     }
 }
 
-
 /// What the next batch reads: everything from `start` up to, and without, `end`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRange {
@@ -35,6 +34,15 @@ pub struct SourceRange {
     pub start: SourceOffset,
     /// Where the batch ends, exclusive.
     pub end: SourceOffset,
+}
+
+/// How much of what is there one batch may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadLimit {
+    /// What the source's own options allow (`maxOffsetsPerTrigger`).
+    SourceOptions,
+    /// Everything: `Trigger::Once`, after Spark's `ReadLimit.allAvailable`.
+    AllAvailable,
 }
 
 /// A source of a streaming query: see the module's documentation.
@@ -63,8 +71,8 @@ pub trait StreamSource: Debug + Send + Sync {
     /// As [`Self::initial_offset`].
     async fn latest_offset(&self, reached: &SourceOffset) -> Result<SourceOffset>;
 
-    /// Cuts the next batch out of what lies between `reached` and `latest`, within the source's rate
-    /// limits; `None` when there is nothing. Parts new since `reached` (an added partition) start at
+    /// Cuts the next batch out of what lies between `reached` and `latest`, within `limit`; `None`
+    /// when there is nothing. Parts new since `reached` (an added partition) start at
     /// their beginning.
     ///
     /// # Errors
@@ -74,6 +82,7 @@ pub trait StreamSource: Debug + Send + Sync {
         &self,
         reached: &SourceOffset,
         latest: &SourceOffset,
+        limit: ReadLimit,
     ) -> Result<Option<SourceRange>>;
 
     /// The bounded table of a logged range.

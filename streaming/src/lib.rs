@@ -1,1 +1,23 @@
-//! weir-streaming
+//! The micro-batch runtime: exactly once from replayable sources to transactional sinks.
+//!
+//! For every batch: `offsets/N` is logged, its tasks write files, `prepared/N` is logged, the sink
+//! commits from it, `commits/N` closes it. The runtime is handed its sources, its sink, its
+//! checkpoint store and a [`BatchRunner`]; it names no connector and no cluster.
+
+mod bind;
+pub mod checkpoint;
+pub mod log;
+mod progress;
+mod query;
+mod runner;
+pub mod store;
+mod trigger;
+
+pub use progress::{
+    BatchStep, PhaseDurations, QueryEvent, QueryListener, QueryProgress, SinkProgress,
+    SourceProgress,
+};
+pub use query::{Clock, DryRun, QuerySpec, QuerySummary, StreamingQuery, SystemClock};
+pub use runner::{BatchJob, BatchOutput, BatchRunner};
+pub use store::CheckpointStore;
+pub use trigger::Trigger;

@@ -82,9 +82,15 @@ fn root(what: &str) -> Result<PathBuf, Unavailable> {
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
         .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
-        .ok_or_else(|| Unavailable::new(what, "neither XDG_CACHE_HOME nor HOME is set: no cache directory"))?;
+        .ok_or_else(|| {
+            Unavailable::new(
+                what,
+                "neither XDG_CACHE_HOME nor HOME is set: no cache directory",
+            )
+        })?;
     let root = base.join("weir");
-    fs::create_dir_all(&root).map_err(|error| Unavailable::new(what, format!("{}: {error}", root.display())))?;
+    fs::create_dir_all(&root)
+        .map_err(|error| Unavailable::new(what, format!("{}: {error}", root.display())))?;
     Ok(root)
 }
 

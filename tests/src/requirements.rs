@@ -68,11 +68,16 @@ pub(crate) fn require_program(program: &str, argument: &str) -> Result<(), Unava
             program,
             format!("`{program} {argument}` ended with {status}"),
         )),
-        Err(error) => Err(Unavailable::new(program, format!("{error}: install it, or put it on PATH"))),
+        Err(error) => Err(Unavailable::new(
+            program,
+            format!("{error}: install it, or put it on PATH"),
+        )),
     }
 }
 
 /// A file or directory under `tests/support`.
 pub(crate) fn support(relative: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("support").join(relative)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("support")
+        .join(relative)
 }

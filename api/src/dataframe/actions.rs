@@ -1,0 +1,53 @@
+//! Actions that bring rows to the program: bounded, so that they do not drown it.
+
+use datafusion::arrow::record_batch::RecordBatch;
+use futures::TryStreamExt;
+use weir_plan::settings::MAX_RESULT_SIZE;
+use weir_plan::{Error, ErrorKind, Result};
+
+use super::DataFrame;
+
+impl DataFrame {
+    /// All rows, as Arrow batches.
+    ///
+    /// # Errors
+    /// `ResourcesExhausted`, naming the setting, when they take more than
+    /// `weir.driver.maxResultSize`; what the query reports otherwise.
+    pub async fn collect(&self) -> Result<Vec<RecordBatch>> {
+        let limit = self.session().settings().max_result_bytes()?;
+        let mut stream = self.inner().clone().execute_stream().await?;
+        let mut batches = Vec::new();
+        let mut bytes = 0;
+        while let Some(batch) = stream.try_next().await? {
+            bytes += batch.get_array_memory_size() as u64;
+            if let Some(limit) = limit.filter(|limit| bytes > *limit) {
+                return Err(Error::new(
+                    ErrorKind::ResourcesExhausted,
+                    format!(
+                        "the result is larger than {} = {limit} bytes: write it to a table, \
+                         limit it, or raise the setting",
+                        MAX_RESULT_SIZE.key
+                    ),
+                ));
+            }
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+
+    /// The first `rows` rows, as Arrow batches; the query stops once it has them.
+    ///
+    /// # Errors
+    /// As [`Self::collect`].
+    pub async fn take(&self, rows: usize) -> Result<Vec<RecordBatch>> {
+        self.clone().limit(rows)?.collect().await
+    }
+
+    /// The number of rows.
+    ///
+    /// # Errors
+    /// What the query reports.
+    pub async fn count(&self) -> Result<u64> {
+        Ok(self.inner().clone().count().await? as u64)
+    }
+}

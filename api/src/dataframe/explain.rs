@@ -1,0 +1,48 @@
+//! `explain`: the plan as text.
+
+use std::sync::Arc;
+
+use datafusion::physical_plan::displayable;
+use weir_plan::Result;
+
+use super::DataFrame;
+
+/// How much `explain` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExplainMode {
+    /// The physical plan.
+    #[default]
+    Simple,
+    /// The logical plan as written, as optimized, and the physical plan.
+    Extended,
+}
+
+impl DataFrame {
+    /// Prints the plan on stdout.
+    ///
+    /// # Errors
+    /// As [`Self::explain_string`].
+    pub async fn explain(&self, mode: ExplainMode) -> Result<()> {
+        println!("{}", self.explain_string(mode).await?);
+        Ok(())
+    }
+
+    /// The plan as text.
+    ///
+    /// # Errors
+    /// `InvalidPlan` when it cannot be planned.
+    pub async fn explain_string(&self, mode: ExplainMode) -> Result<String> {
+        let (state, plan) = self.inner().clone().into_parts();
+        let physical = state.create_physical_plan(&plan).await?;
+        let physical = displayable(Arc::as_ref(&physical)).indent(false);
+        Ok(match mode {
+            ExplainMode::Simple => format!("== Physical Plan ==\n{physical}"),
+            ExplainMode::Extended => format!(
+                "== Analyzed Logical Plan ==\n{}\n\n== Optimized Logical Plan ==\n{}\n\n\
+                 == Physical Plan ==\n{physical}",
+                plan.display_indent(),
+                state.optimize(&plan)?.display_indent(),
+            ),
+        })
+    }
+}

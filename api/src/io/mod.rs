@@ -1,0 +1,12 @@
+//! Readers and writers: formats and options by name, as in Spark.
+
+mod format;
+mod read;
+mod read_stream;
+mod write;
+mod write_stream;
+
+pub use read::DataFrameReader;
+pub use read_stream::DataStreamReader;
+pub use write::{DataFrameWriter, SaveMode};
+pub use write_stream::DataStreamWriter;

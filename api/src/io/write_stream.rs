@@ -1,0 +1,165 @@
+//! Streaming writes: from a dataframe to a started query.
+
+use std::sync::Arc;
+
+use weir_connectors::delta::DeltaSink;
+use weir_plan::{Error, Options, Result};
+use weir_streaming::{
+    Clock, DryRun, QueryListener, QuerySpec, StreamingQuery, SystemClock, Trigger, store,
+};
+
+use super::format;
+use crate::dataframe::DataFrame;
+
+const CHECKPOINT_LOCATION: &str = "checkpointLocation";
+
+/// Writes a stream; Spark's `DataStreamWriter`.
+pub struct DataStreamWriter {
+    frame: DataFrame,
+    format: Option<String>,
+    output_mode: String,
+    partition_by: Vec<String>,
+    options: Options,
+    query_name: Option<String>,
+    trigger: Trigger,
+    clock: Arc<dyn Clock>,
+    listeners: Vec<Arc<dyn QueryListener>>,
+}
+
+impl std::fmt::Debug for DataStreamWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataStreamWriter")
+            .field("format", &self.format)
+            .field("partition_by", &self.partition_by)
+            .field("options", &self.options)
+            .field("trigger", &self.trigger)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DataStreamWriter {
+    pub(crate) fn new(frame: DataFrame) -> Self {
+        Self {
+            frame,
+            format: None,
+            output_mode: "append".to_owned(),
+            partition_by: Vec::new(),
+            options: Options::new(),
+            query_name: None,
+            // Spark's default: as fast as it can.
+            trigger: Trigger::ProcessingTime(std::time::Duration::ZERO),
+            clock: Arc::new(SystemClock),
+            listeners: Vec::new(),
+        }
+    }
+
+    /// `delta`.
+    #[must_use]
+    pub fn format(mut self, format: impl Into<String>) -> Self {
+        self.format = Some(format.into());
+        self
+    }
+
+    /// `append`.
+    #[must_use]
+    pub fn output_mode(mut self, mode: impl Into<String>) -> Self {
+        self.output_mode = mode.into();
+        self
+    }
+
+    /// The columns whose values become directories of the table.
+    #[must_use]
+    pub fn partition_by<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.partition_by = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// An option of the format, or `checkpointLocation`.
+    #[must_use]
+    pub fn option(mut self, key: impl Into<String>, value: impl std::fmt::Display) -> Self {
+        self.options.set(key, value);
+        self
+    }
+
+    /// Several options.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        self.options.extend(options);
+        self
+    }
+
+    /// A name for progress and logs.
+    #[must_use]
+    pub fn query_name(mut self, name: impl Into<String>) -> Self {
+        self.query_name = Some(name.into());
+        self
+    }
+
+    /// When to look for records, and when to end.
+    #[must_use]
+    pub fn trigger(mut self, trigger: Trigger) -> Self {
+        self.trigger = trigger;
+        self
+    }
+
+    /// Where batch times come from; for tests.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Hears this query's events, after the session's listeners.
+    #[must_use]
+    pub fn listener(mut self, listener: Arc<dyn QueryListener>) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// Starts the query, writing to the table at `location`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for options, `Unsupported` for modes and plans that cannot be streamed,
+    /// `CheckpointMismatch` and `SchemaMismatch` for what does not fit what is there.
+    pub async fn start(self, location: &str) -> Result<StreamingQuery> {
+        StreamingQuery::start(self.spec(location)?).await
+    }
+
+    /// What [`Self::start`] would read now; writes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn dry_run(self, location: &str) -> Result<DryRun> {
+        DryRun::plan(self.spec(location)?).await
+    }
+
+    fn spec(mut self, location: &str) -> Result<QuerySpec> {
+        format::check("write_stream()", self.format.as_deref(), &["delta"])?;
+        if !self.output_mode.eq_ignore_ascii_case("append") {
+            return Err(Error::unsupported(format!(
+                "output mode {:?} is not supported yet; use \"append\"",
+                self.output_mode
+            )));
+        }
+        let checkpoint = self.options.remove(CHECKPOINT_LOCATION).ok_or_else(|| {
+            Error::invalid_argument(format!(
+                "option {CHECKPOINT_LOCATION:?} is required: a directory that only this query uses"
+            ))
+        })?;
+        let sink = DeltaSink::try_new(location, self.partition_by, &self.options)?;
+        let session = self.frame.session();
+        let mut listeners = session.listeners();
+        listeners.extend(self.listeners);
+        Ok(QuerySpec {
+            name: self.query_name,
+            plan: self.frame.plan().clone(),
+            sink: Arc::new(sink),
+            checkpoint: store::open(&checkpoint)?,
+            trigger: self.trigger,
+            retain_batches: session.settings().min_batches_to_retain()?,
+            listeners,
+            runner: session.runner(),
+            clock: self.clock,
+        })
+    }
+}

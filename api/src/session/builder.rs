@@ -1,0 +1,170 @@
+//! Builds a session: settings are checked here, before anything runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use weir_plan::{Error, ErrorKind, Result, Settings};
+
+use super::local::{LocalRunner, WeirQueryPlanner};
+use super::master::Master;
+use super::{Inner, Session};
+
+/// The environment's master, where the program names none.
+const MASTER_VARIABLE: &str = "WEIR_MASTER";
+const MASTER_DEFAULT: &str = "local[*]";
+
+/// How many memory consumers an out-of-memory error names.
+const CONSUMERS_NAMED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(5).unwrap();
+
+static ACTIVE: Mutex<Option<(Request, Session)>> = Mutex::new(None);
+
+/// Settings of a session that is to be.
+#[derive(Debug, Clone, Default)]
+pub struct SessionBuilder {
+    request: Request,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Request {
+    app_name: Option<String>,
+    master: Option<String>,
+    config: Vec<(String, String)>,
+}
+
+impl SessionBuilder {
+    /// The application's name, for logs. Default: the program's name.
+    #[must_use]
+    pub fn app_name(mut self, name: impl Into<String>) -> Self {
+        self.request.app_name = Some(name.into());
+        self
+    }
+
+    /// What to run on: `local[N]`, `local[*]`. Default: the environment's `WEIR_MASTER`, or
+    /// `local[*]`.
+    #[must_use]
+    pub fn master(mut self, master: impl Into<String>) -> Self {
+        self.request.master = Some(master.into());
+        self
+    }
+
+    /// A setting ([`crate::settings::SETTINGS`], or one of DataFusion's under `datafusion.`).
+    #[must_use]
+    pub fn config(mut self, key: impl Into<String>, value: impl ToString) -> Self {
+        self.request.config.push((key.into(), value.to_string()));
+        self
+    }
+
+    /// The process's session made by the same request, or a new one.
+    ///
+    /// Spark hands out its one session whatever is asked for; here a request with other settings
+    /// gets a session of its own instead of being ignored.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an unknown or malformed setting or master, `Unsupported` for a master
+    /// that does not exist yet.
+    pub async fn get_or_create(self) -> Result<Session> {
+        let mut active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((request, session)) = active.as_ref()
+            && *request == self.request
+        {
+            return Ok(session.clone());
+        }
+        let session = build(&self.request)?;
+        *active = Some((self.request, session.clone()));
+        Ok(session)
+    }
+
+    /// A new session.
+    ///
+    /// # Errors
+    /// As [`Self::get_or_create`].
+    pub async fn create(self) -> Result<Session> {
+        build(&self.request)
+    }
+}
+
+fn build(request: &Request) -> Result<Session> {
+    let master: Master = match &request.master {
+        Some(master) => master.parse()?,
+        None => match std::env::var(MASTER_VARIABLE) {
+            Ok(master) => master
+                .parse()
+                .map_err(|error: Error| error.context(MASTER_VARIABLE))?,
+            Err(_) => MASTER_DEFAULT.parse()?,
+        },
+    };
+    let mut settings = Settings::new();
+    for (key, value) in &request.config {
+        settings.set(key, value)?;
+    }
+    let context = context(&master, &settings)?;
+    let runner = Arc::new(LocalRunner::new(context.clone()));
+    Ok(Session {
+        inner: Arc::new(Inner {
+            app_name: request.app_name.clone().unwrap_or_else(program_name),
+            master,
+            settings,
+            context,
+            runner,
+            listeners: Mutex::default(),
+        }),
+    })
+}
+
+fn context(master: &Master, settings: &Settings) -> Result<SessionContext> {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(settings.shuffle_partitions(master.parallelism())?);
+    for (key, value) in settings.datafusion() {
+        config.options_mut().set(key, value).map_err(|error| {
+            Error::invalid_argument(format!("setting {key:?} is {value:?}")).with_source(error)
+        })?;
+    }
+    let limit = settings.memory_limit_bytes(machine_memory_bytes())?;
+    let pool = FairSpillPool::new(usize::try_from(limit).unwrap_or(usize::MAX));
+    let disk = match settings.local_dir() {
+        Some(dir) => DiskManagerMode::Directories(vec![dir.into()]),
+        None => DiskManagerMode::OsTmpDirectory,
+    };
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, CONSUMERS_NAMED)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
+        .build_arc()
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Storage,
+                format!(
+                    "the spill directory {:?} cannot be used",
+                    settings.local_dir()
+                ),
+            )
+            .with_source(error)
+        })?;
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_query_planner(Arc::new(WeirQueryPlanner))
+        .build();
+    Ok(SessionContext::new_with_state(state))
+}
+
+/// What this process may use: its control group's limit, or the machine's memory.
+fn machine_memory_bytes() -> u64 {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    match system.cgroup_limits() {
+        Some(limits) if limits.total_memory > 0 => limits.total_memory,
+        _ => system.total_memory(),
+    }
+}
+
+fn program_name() -> String {
+    std::env::current_exe()
+        .ok()
+        .and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+        .unwrap_or_else(|| "weir".to_owned())
+}

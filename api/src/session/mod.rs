@@ -1,0 +1,117 @@
+//! The session: where dataframes come from, and what they run on.
+
+mod builder;
+mod local;
+mod master;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::prelude::SessionContext;
+use weir_plan::{Result, Settings};
+use weir_streaming::{BatchRunner, QueryListener};
+
+use crate::dataframe::DataFrame;
+use crate::io::{DataFrameReader, DataStreamReader};
+
+pub use builder::SessionBuilder;
+pub use master::Master;
+
+/// A connection to an engine: in process (`local[N]`). Cheap to clone.
+#[derive(Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    app_name: String,
+    master: Master,
+    settings: Settings,
+    context: SessionContext,
+    runner: Arc<dyn BatchRunner>,
+    listeners: Mutex<Vec<Arc<dyn QueryListener>>>,
+}
+
+impl Session {
+    /// Settings of a new session.
+    #[must_use]
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
+    }
+
+    /// The application's name.
+    #[must_use]
+    pub fn app_name(&self) -> &str {
+        &self.inner.app_name
+    }
+
+    /// What it runs on.
+    #[must_use]
+    pub fn master(&self) -> &Master {
+        &self.inner.master
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// Reads a table or a bounded range of a source.
+    #[must_use]
+    pub fn read(&self) -> DataFrameReader {
+        DataFrameReader::new(self.clone())
+    }
+
+    /// Reads a stream.
+    #[must_use]
+    pub fn read_stream(&self) -> DataStreamReader {
+        DataStreamReader::new(self.clone())
+    }
+
+    /// The rows of a SQL query over the session's views.
+    ///
+    /// # Errors
+    /// `InvalidPlan` when it does not parse or names what does not exist.
+    pub async fn sql(&self, query: &str) -> Result<DataFrame> {
+        let frame = self.inner.context.sql(query).await?;
+        Ok(DataFrame::new(self.clone(), frame))
+    }
+
+    /// Events of every query this session starts from now on go to `listener`, too. Spark's
+    /// `spark.streams.addListener`.
+    pub fn add_listener(&self, listener: Arc<dyn QueryListener>) {
+        self.inner
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(listener);
+    }
+
+    pub(crate) fn listeners(&self) -> Vec<Arc<dyn QueryListener>> {
+        self.inner
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn runner(&self) -> Arc<dyn BatchRunner> {
+        Arc::clone(&self.inner.runner)
+    }
+
+    /// DataFusion's session, for what Weir does not wrap.
+    #[must_use]
+    pub fn datafusion(&self) -> &SessionContext {
+        &self.inner.context
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("app_name", &self.inner.app_name)
+            .field("master", &self.inner.master)
+            .finish_non_exhaustive()
+    }
+}

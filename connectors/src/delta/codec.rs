@@ -1,0 +1,83 @@
+//! How a [`DeltaWriteExec`] travels.
+
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
+use prost::Message;
+use url::Url;
+use weir_plan::{Error, NodeCodec, Result};
+use weir_proto::nodes::DeltaWriteNode;
+
+use super::exec::DeltaWriteExec;
+use super::options::Codec;
+use super::spec::{StatsColumns, WriteSpec};
+
+/// Encodes and decodes [`DeltaWriteExec`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeltaWriteCodec;
+
+impl NodeCodec for DeltaWriteCodec {
+    fn name(&self) -> &'static str {
+        "DeltaWriteExec"
+    }
+
+    fn encode(&self, node: &dyn ExecutionPlan) -> Result<Option<Vec<u8>>> {
+        let Some(exec) = node.downcast_ref::<DeltaWriteExec>() else {
+            return Ok(None);
+        };
+        let spec = exec.spec();
+        let schema = serde_json::to_string(&spec.schema).map_err(|error| {
+            Error::internal("cannot encode the schema of a delta table").with_source(error)
+        })?;
+        let message = DeltaWriteNode {
+            table_url: spec.url.to_string(),
+            storage_options: spec.storage_options.clone(),
+            schema_json: schema,
+            partition_columns: spec.partition_by.clone(),
+            target_file_size_bytes: spec.target_file_size_bytes,
+            stats_columns: spec.stats.named.clone().unwrap_or_default(),
+            stats_columns_named: spec.stats.named.is_some(),
+            stats_indexed_columns: spec.stats.first,
+            compression: spec.codec.as_str().to_owned(),
+            hash_by_partition: spec.hash_by_partition,
+        };
+        Ok(Some(message.encode_to_vec()))
+    }
+
+    fn decode(
+        &self,
+        payload: &[u8],
+        inputs: &[Arc<dyn ExecutionPlan>],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let [input] = inputs else {
+            return Err(Error::internal("a delta write takes one input"));
+        };
+        let node =
+            DeltaWriteNode::decode(payload).map_err(|error| damaged("").with_source(error))?;
+        let spec = WriteSpec {
+            url: Url::parse(&node.table_url)
+                .map_err(|error| damaged("table URL").with_source(error))?,
+            storage_options: node.storage_options,
+            schema: serde_json::from_str(&node.schema_json)
+                .map_err(|error| damaged("schema").with_source(error))?,
+            partition_by: node.partition_columns,
+            target_file_size_bytes: node.target_file_size_bytes,
+            stats: StatsColumns {
+                first: node.stats_indexed_columns,
+                named: node.stats_columns_named.then_some(node.stats_columns),
+            },
+            codec: Codec::parse(&node.compression).ok_or_else(|| damaged("compression"))?,
+            hash_by_partition: node.hash_by_partition,
+        };
+        Ok(Arc::new(DeltaWriteExec::try_new(
+            Arc::new(spec),
+            Arc::clone(input),
+        )?))
+    }
+}
+
+fn damaged(part: &str) -> Error {
+    Error::internal(format!(
+        "a delta write sent to this process is damaged {part}"
+    ))
+}

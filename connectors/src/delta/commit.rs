@@ -1,0 +1,355 @@
+//! The commit step: files become part of the table, exactly once.
+//!
+//! Each try reads the log up to its newest version, looks whether the batch is in it, checks that its
+//! files still fit, and puts the next version under the condition that it does not exist. Whoever
+//! loses that put starts over with the same files. A put whose answer was lost is settled the same
+//! way: by what the log says next.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake::kernel::{Action, StructType, Transaction};
+use deltalake::protocol::DeltaOperation;
+use serde_json::Value;
+use tracing::{debug, warn};
+use uuid::Uuid;
+use weir_plan::{Error, ErrorKind, Result};
+
+use super::entry::Files;
+use super::error::{is_conflict, table_error};
+use super::features::{allows_timestamp_ntz, check_writable};
+use super::log_action::{create, widen};
+use super::schema::{has_timestamp_ntz, merge};
+use super::table::{Table, TableMeta};
+
+/// Races lost before giving up, and for how long.
+const CONFLICTS_MAX: u32 = 20;
+const CONFLICT_TIME_MAX: Duration = Duration::from_secs(60);
+/// Failures of the store before giving up.
+const FAILURES_MAX: u32 = 3;
+const BACKOFF_FIRST: Duration = Duration::from_millis(10);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// By what a commit is found again in the log.
+#[derive(Debug, Clone)]
+pub(super) enum Identity {
+    /// `txn(app_id, version)`: at most once for ever.
+    Transaction {
+        /// The query.
+        app_id: String,
+        /// The batch.
+        version: i64,
+    },
+    /// The names of its files: at most once per call.
+    Files,
+}
+
+/// What is to be committed.
+#[derive(Debug)]
+pub(super) struct Proposal {
+    pub(super) identity: Identity,
+    pub(super) files: Files,
+    pub(super) operation: DeltaOperation,
+    pub(super) info: BTreeMap<String, Value>,
+    pub(super) merge_schema: bool,
+    /// A table that is there already is an error.
+    pub(super) must_create: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// The version that holds the files; when `already`, the newest one, which does.
+    pub(super) version: u64,
+    /// It was in the log before the last put.
+    pub(super) already: bool,
+}
+
+enum Failure {
+    /// Another writer was first.
+    Conflict(Error),
+    /// The store failed; whether the put took place is not known.
+    Store(Error),
+    /// The proposal does not fit the table.
+    Refused(Error),
+}
+
+/// Commits `proposal`: see the module's documentation.
+///
+/// # Errors
+/// `SchemaMismatch` or `Unsupported` when the table does not take the files; `Unavailable` or
+/// `Storage` when they are not known to be committed.
+pub(super) async fn commit(table: &mut Table, proposal: &Proposal) -> Result<Outcome> {
+    let started = Instant::now();
+    let (mut conflicts, mut failures) = (0, 0);
+    // The version the first try saw: what is found after it is this call's doing.
+    let mut base: Option<Option<u64>> = None;
+    let mut give_up: Option<Error> = None;
+    let mut refresh = false;
+    loop {
+        let failure = match landed(table, proposal, refresh, &mut base).await {
+            Ok(Some(outcome)) => return Ok(outcome),
+            Ok(None) if give_up.is_some() => {
+                return Err(give_up
+                    .take()
+                    .unwrap_or_else(|| Error::internal("no error")));
+            }
+            Ok(None) => match put(table, proposal, base.flatten()).await {
+                Ok(version) => {
+                    return Ok(Outcome {
+                        version,
+                        already: false,
+                    });
+                }
+                Err(failure) => failure,
+            },
+            Err(error) if give_up.is_some() => return Err(unknown(table, proposal, error)),
+            Err(error) => Failure::Store(error),
+        };
+        refresh = true;
+        let tries = match failure {
+            Failure::Refused(error) => return Err(error),
+            Failure::Conflict(error) => {
+                conflicts += 1;
+                debug!(table = %table.url(), conflicts, "another writer committed first");
+                if conflicts >= CONFLICTS_MAX || started.elapsed() >= CONFLICT_TIME_MAX {
+                    give_up = Some(error.context(format!(
+                        "not committed: other writers were first {conflicts} times in {:.1} s; \
+                         commit again when fewer write at once",
+                        started.elapsed().as_secs_f64()
+                    )));
+                }
+                conflicts
+            }
+            Failure::Store(error) if error.kind() == ErrorKind::NotFound => return Err(error),
+            Failure::Store(error) => {
+                failures += 1;
+                warn!(table = %table.url(), failures, %error, "a commit failed; reading the log again");
+                if failures >= FAILURES_MAX {
+                    give_up = Some(error.context("not committed"));
+                }
+                failures
+            }
+        };
+        if give_up.is_none() {
+            tokio::time::sleep(backoff(tries)).await;
+        }
+    }
+}
+
+/// Whether the log has the proposal's files, after reading it.
+async fn landed(
+    table: &mut Table,
+    proposal: &Proposal,
+    refresh: bool,
+    base: &mut Option<Option<u64>>,
+) -> Result<Option<Outcome>> {
+    table.load(refresh).await?;
+    let found = match &proposal.identity {
+        Identity::Transaction { app_id, version } => table
+            .transaction_version(app_id)
+            .await?
+            .is_some_and(|committed| committed >= *version),
+        Identity::Files => match (*base, proposal.files.adds.first()) {
+            (Some(base), Some(add)) => {
+                let name = add.path.rsplit('/').next().unwrap_or(&add.path);
+                table.has_commit_with(base, name).await?
+            }
+            _ => false,
+        },
+    };
+    if base.is_none() {
+        *base = Some(table.version());
+    }
+    Ok(table.version().filter(|_| found).map(|version| Outcome {
+        version,
+        already: true,
+    }))
+}
+
+/// One conditional put of the next version.
+async fn put(
+    table: &mut Table,
+    proposal: &Proposal,
+    base: Option<u64>,
+) -> std::result::Result<u64, Failure> {
+    let meta = table.meta().await.map_err(Failure::Store)?;
+    let mut actions = actions(table, proposal, meta.as_ref(), base).map_err(Failure::Refused)?;
+    actions.extend(proposal.files.adds.iter().cloned().map(Action::Add));
+    if actions.is_empty() {
+        // An empty append to a table that is there.
+        return table
+            .version()
+            .ok_or_else(|| Failure::Refused(Error::internal("nothing to commit")));
+    }
+    // Retries are this module's: the library's own would not look for the batch again.
+    let mut properties = CommitProperties::default()
+        .with_max_retries(0)
+        .with_create_checkpoint(false)
+        .with_cleanup_expired_logs(Some(false))
+        .with_metadata(commit_info(proposal));
+    if let Identity::Transaction { app_id, version } = &proposal.identity {
+        // Without a time, which would let it expire: a batch is never committed twice, however late.
+        properties = properties.with_application_transaction(Transaction::new(app_id, *version));
+    }
+    let url = table.url().clone();
+    let committed = CommitBuilder::from(properties)
+        .with_actions(actions)
+        .build(
+            table.state().map(|state| state as _),
+            table.log_store().clone(),
+            proposal.operation.clone(),
+        )
+        .await;
+    match committed {
+        Ok(finalized) => {
+            let version = finalized.version();
+            table.keep(finalized.snapshot).map_err(Failure::Store)?;
+            if let Identity::Transaction { app_id, version } = &proposal.identity {
+                table.note_transaction(app_id, Some(*version));
+            }
+            table.checkpoint_if_due(version).await;
+            Ok(version)
+        }
+        Err(error) if is_conflict(&error) => {
+            Err(Failure::Conflict(table_error(&url, "committing to", error)))
+        }
+        Err(error) => {
+            let error = table_error(&url, "committing to", error);
+            Err(match error.kind() {
+                ErrorKind::Unsupported | ErrorKind::SchemaMismatch => Failure::Refused(error),
+                _ => Failure::Store(error),
+            })
+        }
+    }
+}
+
+/// The actions beside the files: those that create the table or widen its schema.
+fn actions(
+    table: &Table,
+    proposal: &Proposal,
+    meta: Option<&TableMeta>,
+    base: Option<u64>,
+) -> Result<Vec<Action>> {
+    let files = &proposal.files;
+    let place = format!("delta table {}", table.url());
+    let Some(meta) = meta else {
+        return create(&files.schema, &files.partition_by);
+    };
+    if proposal.must_create {
+        return Err(exists(&place, base));
+    }
+    check_writable(&place, &meta.protocol, &meta.metadata, &meta.schema)?;
+    check_partitioning(
+        &place,
+        &files.partition_by,
+        &meta.metadata.partition_columns(),
+    )?;
+    let merged = merge(&meta.schema, &files.schema, proposal.merge_schema, &place)?;
+    check_nulls(&place, &meta.schema, &files.schema)?;
+    if merged.added.is_empty() {
+        return Ok(Vec::new());
+    }
+    check_ntz(&place, meta, &merged.schema)?;
+    Ok(vec![widen(&meta.metadata, &merged.schema)?])
+}
+
+/// The table at `place` was to be created.
+pub(super) fn exists(place: &str, base: Option<u64>) -> Error {
+    let since = match base {
+        Some(_) => "",
+        None => " since the write began",
+    };
+    Error::invalid_argument(format!(
+        "{place} exists{since}; use mode \"append\" to add to it or \"ignore\" to leave it"
+    ))
+}
+
+/// Refuses another partitioning than the table's.
+pub(super) fn check_partitioning(place: &str, wanted: &[String], own: &[String]) -> Result<()> {
+    let same = wanted.len() == own.len()
+        && wanted
+            .iter()
+            .zip(own)
+            .all(|(wanted, own)| wanted.eq_ignore_ascii_case(own));
+    if same {
+        return Ok(());
+    }
+    Err(super::data_type::mismatch(format!(
+        "{place} is partitioned by [{}] and the write by [{}]; leave partition_by out to use the \
+         table's",
+        own.join(", "),
+        wanted.join(", ")
+    )))
+}
+
+/// Refuses to add a column of timestamps without time zone to a table that does not allow them.
+pub(super) fn check_ntz(place: &str, meta: &TableMeta, merged: &StructType) -> Result<()> {
+    if has_timestamp_ntz(merged)
+        && !has_timestamp_ntz(&meta.schema)
+        && !allows_timestamp_ntz(&meta.protocol)
+    {
+        return Err(Error::unsupported(format!(
+            "{place} lacks the feature \"timestampNtz\" that a new column of timestamps without time \
+             zone needs; cast it to a timestamp with time zone"
+        )));
+    }
+    Ok(())
+}
+
+/// The files were written before the table forbade nulls in a column: they may hold some.
+fn check_nulls(place: &str, own: &StructType, written: &StructType) -> Result<()> {
+    let strict = own.fields().find(|field| {
+        !field.is_nullable()
+            && super::schema::find(written, field.name()).is_some_and(|file| file.is_nullable())
+    });
+    match strict {
+        None => Ok(()),
+        Some(field) => Err(super::data_type::mismatch(format!(
+            "column {:?} of {place} must not be null since the rows were written; restart the query",
+            field.name()
+        ))),
+    }
+}
+
+fn commit_info(proposal: &Proposal) -> Vec<(String, Value)> {
+    let mut info = vec![
+        // Only adds, and nothing was read: writers and OPTIMIZE may reorder it.
+        ("isBlindAppend".to_owned(), Value::Bool(true)),
+        (
+            "clientVersion".to_owned(),
+            Value::from(concat!("weir.", env!("CARGO_PKG_VERSION"))),
+        ),
+    ];
+    if !proposal.info.is_empty() {
+        // The one field of a commit every engine's history shows; it is a string.
+        let text = serde_json::to_string(&proposal.info).unwrap_or_default();
+        info.push(("userMetadata".to_owned(), Value::from(text)));
+    }
+    info
+}
+
+fn unknown(table: &Table, proposal: &Proposal, error: Error) -> Error {
+    let what = match &proposal.identity {
+        Identity::Transaction { app_id, version } => {
+            format!("batch {version} of query {app_id} is committed; committing it again is safe")
+        }
+        Identity::Files => "the files are committed; look before writing again".to_owned(),
+    };
+    error.context(format!(
+        "the log of delta table {} cannot be read to see whether {what}",
+        table.url()
+    ))
+}
+
+/// Twice as long each time, of which a random part, so that racing writers part.
+fn backoff(tries: u32) -> Duration {
+    let full = BACKOFF_FIRST
+        .saturating_mul(1 << tries.min(16))
+        .min(BACKOFF_MAX);
+    let (random, _) = Uuid::new_v4().as_u64_pair();
+    #[allow(clippy::cast_precision_loss)]
+    let share = random as f64 / u64::MAX as f64;
+    full.mul_f64(share)
+}

@@ -1,0 +1,68 @@
+//! delta-rs' errors as Weir's: what kind of failure, at which table.
+
+use std::error::Error as StdError;
+
+use deltalake::DeltaTableError;
+use deltalake::kernel::transaction::TransactionError;
+use url::Url;
+use weir_plan::{Error, ErrorKind};
+
+/// `error` at the table at `url`, met while `doing` something to it ("loading", "committing to").
+pub(super) fn table_error(url: &Url, doing: &str, error: DeltaTableError) -> Error {
+    let kind = kind_of(&error);
+    let message = match kind {
+        ErrorKind::NotFound => format!("no delta table at {url}: check the location"),
+        _ => format!("{doing} delta table {url} failed"),
+    };
+    Error::new(kind, message).with_source(error)
+}
+
+/// Whether `error` says that another writer committed first, and nothing else.
+pub(super) fn is_conflict(error: &DeltaTableError) -> bool {
+    matches!(
+        error,
+        DeltaTableError::VersionAlreadyExists(_)
+            | DeltaTableError::Transaction {
+                source: TransactionError::VersionAlreadyExists(_)
+                    | TransactionError::CommitConflict(_)
+                    | TransactionError::MaxCommitAttempts(_)
+            }
+    )
+}
+
+/// Whether there is no table.
+pub(super) fn is_not_found(error: &DeltaTableError) -> bool {
+    matches!(error, DeltaTableError::NotATable(_))
+}
+
+fn kind_of(error: &DeltaTableError) -> ErrorKind {
+    match error {
+        DeltaTableError::NotATable(_) | DeltaTableError::InvalidVersion(_) => ErrorKind::NotFound,
+        DeltaTableError::SchemaMismatch { .. } => ErrorKind::SchemaMismatch,
+        DeltaTableError::UnsupportedColumnMapping { .. }
+        | DeltaTableError::Transaction {
+            source: TransactionError::UnsupportedTableFeatures(_),
+        } => ErrorKind::Unsupported,
+        _ if is_conflict(error) => ErrorKind::Unavailable,
+        DeltaTableError::ObjectStore { .. } | DeltaTableError::Io { .. } => ErrorKind::Storage,
+        // delta-rs wraps I/O errors in several others, and has text where it lost them.
+        other if has_compute_cause(other) => ErrorKind::Compute,
+        _ => ErrorKind::Storage,
+    }
+}
+
+/// Rows could not be encoded, as opposed to written.
+fn has_compute_cause(error: &DeltaTableError) -> bool {
+    matches!(error, DeltaTableError::Arrow { .. }) && find::<std::io::Error>(error).is_none()
+}
+
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(current) = next {
+        if let Some(found) = current.downcast_ref::<T>() {
+            return Some(found);
+        }
+        next = current.source();
+    }
+    None
+}

@@ -1,0 +1,179 @@
+//! The write step's plan node.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _,
+    InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
+};
+use deltalake::datafile::writer::WriterConfig;
+use weir_plan::manifest::manifest_schema;
+use weir_plan::{Error, Result};
+
+use super::normalize::Normalizer;
+use super::spec::WriteSpec;
+use super::task::{TaskMetrics, WriteTask};
+
+/// Writes each partition of its input as data files of a Delta table, and returns one row per file.
+///
+/// ```text
+///  partition 0: batches ─▶ files of the table ─▶ | 0 | attempt | {"add": ..} | rows | bytes |
+///  partition 1: batches ─▶ (no rows)          ─▶ | 1 | attempt | null        | 0    | 0     |
+/// ```
+///
+/// Nothing it writes is part of the table before the files are committed. Every execution of a
+/// partition is an attempt of its own, under file names no other has.
+#[derive(Debug)]
+pub struct DeltaWriteExec {
+    spec: Arc<WriteSpec>,
+    input: Arc<dyn ExecutionPlan>,
+    normalizer: Normalizer,
+    config: WriterConfig,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl DeltaWriteExec {
+    pub(super) fn try_new(spec: Arc<WriteSpec>, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
+        let schema = spec.arrow_schema()?;
+        let normalizer =
+            Normalizer::try_new(&input.schema(), Arc::clone(&schema), &spec.partition_by)?;
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(manifest_schema()),
+            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Ok(Self {
+            config: spec.writer_config(&schema)?,
+            spec,
+            input,
+            normalizer,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
+    }
+
+    pub(super) fn spec(&self) -> &WriteSpec {
+        &self.spec
+    }
+
+    /// The partition columns as expressions over the input.
+    fn partition_keys(&self) -> Vec<Arc<dyn PhysicalExpr>> {
+        let schema = self.input.schema();
+        self.normalizer
+            .input_indices(&self.spec.partition_by)
+            .into_iter()
+            .map(|index| Arc::new(Column::new(schema.field(index).name(), index)) as _)
+            .collect()
+    }
+}
+
+impl DisplayAs for DeltaWriteExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = self.spec.partition_by.join(", ");
+        match format {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => write!(
+                f,
+                "DeltaWriteExec: table={}, partition_by=[{columns}], target_file_size_bytes={}, \
+                 compression={}",
+                self.spec.url,
+                self.spec.target_file_size_bytes,
+                self.spec.codec.as_str()
+            ),
+            DisplayFormatType::TreeRender => {
+                write!(f, "table={}\npartition_by=[{columns}]", self.spec.url)
+            }
+        }
+    }
+}
+
+impl ExecutionPlan for DeltaWriteExec {
+    fn name(&self) -> &'static str {
+        "DeltaWriteExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        let keys = self.partition_keys();
+        let distribution = if self.spec.hash_by_partition && !keys.is_empty() {
+            Distribution::KeyPartitioned(keys)
+        } else {
+            Distribution::UnspecifiedDistribution
+        };
+        InputDistributionRequirements::new(vec![distribution])
+    }
+
+    // More tasks would only make more and smaller files.
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion, DataFusionError>,
+    ) -> Result<TreeNodeRecursion, DataFusionError> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let Ok([input]) = <[Arc<dyn ExecutionPlan>; 1]>::try_from(children) else {
+            return Err(Error::internal("a delta write takes one input").into());
+        };
+        Ok(Arc::new(Self::try_new(Arc::clone(&self.spec), input)?))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        use datafusion::physical_plan::ChildrenPropertiesMode::Recompute;
+        self.replace_children(children, ReplaceChildrenOptions::new(Recompute))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let number = u32::try_from(partition)
+            .map_err(|_| Error::internal(format!("write task {partition} is beyond u32")))?;
+        let task = WriteTask::try_new(
+            Arc::clone(&self.spec),
+            self.config.clone(),
+            self.normalizer.clone(),
+            number,
+            TaskMetrics::new(&self.metrics, partition),
+            context.memory_pool(),
+        )?;
+        let input = self.input.execute(partition, context)?;
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            manifest_schema(),
+            futures::stream::once(async move { Ok(task.run(input).await?) }),
+        )))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}

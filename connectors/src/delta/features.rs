@@ -1,0 +1,130 @@
+//! What a table asks of its writers, and whether Weir does it.
+//!
+//! Features are checked against what an append honours; any other is refused by name, for a writer
+//! that ignores one can corrupt the table for all.
+
+use deltalake::kernel::{DataType, Metadata, MetadataValue, Protocol, StructField, StructType};
+use weir_plan::{Error, Result};
+
+/// Features an append honours, either because it has nothing to do for them or because the clause
+/// that would have is refused by [`check_writable`] where a table uses it.
+const HONOURED: &[&str] = &[
+    // Appends remove nothing.
+    "appendOnly",
+    // Readers derive the changes of a commit without removes from its adds.
+    "changeDataFeed",
+    // New files have no deletion vector.
+    "deletionVectors",
+    "timestampNtz",
+    // Concerns checkpoints, which the log library writes as the table asks.
+    "v2Checkpoint",
+    // Concerns vacuum, which Weir does not run.
+    "vacuumProtocolCheck",
+    // Honoured only where unused: see `check_writable`.
+    "invariants",
+    "checkConstraints",
+    "generatedColumns",
+    "columnMapping",
+];
+
+const CONSTRAINT_PREFIX: &str = "delta.constraints.";
+const COLUMN_MAPPING_MODE: &str = "delta.columnMapping.mode";
+
+/// Column metadata that obliges a writer.
+const COLUMN_CLAUSES: &[(&str, &str)] = &[
+    ("delta.generationExpression", "is a generated column"),
+    ("delta.invariants", "has an invariant"),
+    ("delta.identity.start", "is an identity column"),
+    ("CURRENT_DEFAULT", "has a default value"),
+];
+
+/// Refuses a table at `place` that an append could break.
+///
+/// # Errors
+/// `Unsupported`, naming the feature.
+pub(super) fn check_writable(
+    place: &str,
+    protocol: &Protocol,
+    metadata: &Metadata,
+    schema: &StructType,
+) -> Result<()> {
+    let writer = protocol.min_writer_version();
+    if writer > 7 || protocol.min_reader_version() > 3 {
+        return Err(refused(
+            place,
+            &format!(
+                "protocol versions (reader {}, writer {writer}), newer than any known",
+                protocol.min_reader_version()
+            ),
+        ));
+    }
+    if writer == 6 {
+        return Err(refused(place, "writer version 6 (identity columns)"));
+    }
+    for feature in protocol.writer_features().unwrap_or_default() {
+        if !HONOURED.contains(&feature.as_ref()) {
+            return Err(refused(place, &format!("feature {:?}", feature.as_ref())));
+        }
+    }
+    for key in metadata.configuration().keys() {
+        if let Some(name) = key.strip_prefix(CONSTRAINT_PREFIX) {
+            return Err(refused(place, &format!("CHECK constraint {name:?}")));
+        }
+    }
+    match metadata.configuration().get(COLUMN_MAPPING_MODE) {
+        Some(mode) if mode != "none" => {
+            return Err(refused(place, &format!("column mapping (mode {mode:?})")));
+        }
+        _ => {}
+    }
+    schema
+        .fields()
+        .try_for_each(|field| check_field(place, field, ""))
+}
+
+fn check_field(place: &str, field: &StructField, parent: &str) -> Result<()> {
+    let path = super::data_type::join(parent, field.name());
+    for (key, clause) in COLUMN_CLAUSES {
+        if field.metadata().contains_key(*key) {
+            let text = match field.metadata().get(*key) {
+                Some(MetadataValue::String(text)) => format!(" ({text})"),
+                _ => String::new(),
+            };
+            return Err(refused(
+                place,
+                &format!("column {path:?}: it {clause}{text}"),
+            ));
+        }
+    }
+    check_type(place, field.data_type(), &path)
+}
+
+fn check_type(place: &str, data_type: &DataType, path: &str) -> Result<()> {
+    match data_type {
+        DataType::Struct(inner) => inner
+            .fields()
+            .try_for_each(|field| check_field(place, field, path)),
+        DataType::Array(array) => check_type(place, array.element_type(), path),
+        DataType::Map(map) => {
+            check_type(place, map.key_type(), path)?;
+            check_type(place, map.value_type(), path)
+        }
+        DataType::Primitive(_) | DataType::Variant(_) => Ok(()),
+    }
+}
+
+/// Whether columns of timestamps without time zone may be added to the table.
+pub(super) fn allows_timestamp_ntz(protocol: &Protocol) -> bool {
+    protocol
+        .writer_features()
+        .unwrap_or_default()
+        .iter()
+        .any(|feature| feature.as_ref() == "timestampNtz")
+}
+
+fn refused(place: &str, what: &str) -> Error {
+    Error::unsupported(format!(
+        "{place} uses {what}, which this writer cannot honour; write to a table without it, or with \
+         an engine that supports it"
+    ))
+}

@@ -1,0 +1,15 @@
+//! What the sink promises, against real tables on disk.
+
+mod appends;
+mod codec;
+mod commits;
+mod evolution;
+mod failures;
+mod features;
+mod options;
+mod partitions;
+mod races;
+mod reads;
+mod support;
+mod types;
+mod writes;

@@ -1,0 +1,118 @@
+//! Options and locations, as users give them.
+
+use weir_plan::{ErrorKind, Options, StreamSink as _};
+
+use super::support::{Place, people};
+use crate::delta::{DeltaSink, read_table};
+
+fn sink(location: &str, options: &[(&str, &str)]) -> weir_plan::Result<DeltaSink> {
+    DeltaSink::try_new(location, Vec::new(), &options.iter().copied().collect())
+}
+
+#[test]
+fn unknown_option_is_refused_with_the_nearest() {
+    let error = sink("t", &[("mergeSchemas", "true")]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(
+        error.to_string().contains("did you mean \"mergeSchema\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn values_an_option_does_not_take_are_refused() {
+    for (key, value) in [
+        ("mergeSchema", "yes"),
+        ("targetFileSize", "big"),
+        ("targetFileSize", "0"),
+        ("compression", "gzip9"),
+        ("distributionMode", "range"),
+    ] {
+        let error = sink("t", &[(key, value)]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.to_string().contains(&format!("{value:?}")), "{error}");
+    }
+}
+
+#[test]
+fn idempotence_options_of_foreach_batch_are_refused_by_name() {
+    let error = sink("t", &[("txnAppId", "a"), ("txnVersion", "1")]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("txnAppId"), "{error}");
+}
+
+#[test]
+fn paths_and_file_urls_of_one_table_are_one_location() {
+    let there = sink("/lake/a b/t", &[]).unwrap().location();
+    assert_eq!(there, "file:///lake/a%20b/t/");
+    for same in [
+        "/lake/a b/t/",
+        "file:///lake/a%20b/t",
+        "/lake/x/../a b/./t",
+        "/lake//a b//t",
+    ] {
+        assert_eq!(sink(same, &[]).unwrap().location(), there, "{same}");
+    }
+    assert!(
+        sink("relative/t", &[])
+            .unwrap()
+            .location()
+            .ends_with("/relative/t/")
+    );
+    assert_eq!(sink("/t", &[]).unwrap().kind(), "delta");
+}
+
+#[test]
+fn other_stores_are_refused_naming_the_scheme() {
+    for location in ["s3://bucket/t", "abfss://c@a/t", "memory://t"] {
+        let error = sink(location, &[]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        let scheme = location.split(':').next().unwrap();
+        assert!(
+            error.to_string().contains(&format!("{scheme}://")),
+            "{error}"
+        );
+    }
+    assert_eq!(
+        sink(" ", &[]).unwrap_err().kind(),
+        ErrorKind::InvalidArgument
+    );
+}
+
+#[tokio::test]
+async fn compression_names_the_files() {
+    for (codec, suffix) in [
+        ("zstd", ".zstd."),
+        ("none", "c000.parquet"),
+        ("lz4", ".lz4raw."),
+    ] {
+        let place = Place::new();
+        let sink = place.sink_with(&[], &[("compression", codec)]);
+        let written = super::support::write(&sink, &[vec![people(&[1])]])
+            .await
+            .unwrap();
+        assert!(written.files[0].contains(suffix), "{}", written.files[0]);
+        super::support::commit(&sink, weir_plan::QueryId::random(), 0, &written)
+            .await
+            .unwrap();
+        assert_eq!(place.query("select id from t").await, "1");
+    }
+}
+
+#[tokio::test]
+async fn reader_options_contradicting_each_other_are_refused() {
+    let options: Options = [("versionAsOf", "1"), ("timestampAsOf", "2026-01-31")]
+        .into_iter()
+        .collect();
+    let error = read_table("/nowhere", &options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    for (key, value) in [
+        ("versionAsOf", "-1"),
+        ("timestampAsOf", "soon"),
+        ("versionAs", "1"),
+    ] {
+        let options: Options = [(key, value)].into_iter().collect();
+        let error = read_table("/nowhere", &options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    }
+}

@@ -1,0 +1,468 @@
+//! A Kafka read as its options describe it, checked without any I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use regex::Regex;
+use serde_json::Value;
+use weir_plan::{Error, Options, Result};
+
+use super::offsets::{PerPartition, TopicPartition, parse_per_partition};
+use super::options::{
+    BATCH_OPTIONS, DELAYING_OPTIONS, ENDING_OPTIONS, KAFKA_PREFIX, STREAM_ONLY_OPTIONS,
+    STREAM_OPTIONS,
+};
+use super::properties::ClientProperties;
+
+/// Kafka's own topics, which a pattern never means.
+const INTERNAL_TOPICS: &[&str] = &[
+    "__consumer_offsets",
+    "__transaction_state",
+    "__share_group_state",
+];
+
+/// A stream that drains what is there, or a bounded read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadKind {
+    Stream,
+    Batch,
+}
+
+/// Which partitions are read.
+#[derive(Debug, Clone)]
+pub(super) enum Subscription {
+    Topics(BTreeSet<String>),
+    Pattern {
+        /// As the user wrote it.
+        text: String,
+        /// Matches whole names.
+        regex: Regex,
+    },
+    Assign(BTreeMap<String, BTreeSet<i32>>),
+}
+
+/// Where a read begins or ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Position {
+    Earliest,
+    Latest,
+    /// -2 earliest, -1 latest, else an offset.
+    Offsets(PerPartition),
+    /// The first record with this timestamp in milliseconds, or a later one.
+    Timestamp(i64),
+    Timestamps(PerPartition),
+}
+
+/// What to do for a partition without a record as young as the timestamp asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoMatch {
+    Error,
+    Latest,
+}
+
+/// How ranges are cut into tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct SplitRule {
+    pub(super) min_partitions: Option<u64>,
+    pub(super) max_records: Option<u64>,
+}
+
+/// How long and how often to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Retry {
+    pub(super) times: u32,
+    pub(super) pause: Duration,
+}
+
+/// A Kafka read.
+#[derive(Debug, Clone)]
+pub(super) struct ReadConfig {
+    pub(super) client: ClientProperties,
+    pub(super) subscription: Subscription,
+    pub(super) starting: Position,
+    pub(super) no_match: NoMatch,
+    /// Batch reads only.
+    pub(super) ending: Position,
+    pub(super) max_offsets_per_trigger: Option<u64>,
+    pub(super) split: SplitRule,
+    pub(super) fail_on_data_loss: bool,
+    pub(super) include_headers: bool,
+    pub(super) poll_timeout: Duration,
+    pub(super) retry: Retry,
+}
+
+impl ReadConfig {
+    pub(super) fn try_new(kind: ReadKind, options: &Options) -> Result<Self> {
+        check_keys(kind, options)?;
+        let client = ClientProperties::from_options(options)?;
+        let subscription = Subscription::from_options(options)?;
+        let default_start = match kind {
+            ReadKind::Stream => Position::Latest,
+            ReadKind::Batch => Position::Earliest,
+        };
+        let starting = position(
+            options,
+            [
+                "startingTimestamp",
+                "startingOffsetsByTimestamp",
+                "startingOffsets",
+            ],
+            default_start,
+        )?;
+        let ending = position(
+            options,
+            [
+                "endingTimestamp",
+                "endingOffsetsByTimestamp",
+                "endingOffsets",
+            ],
+            Position::Latest,
+        )?;
+        if kind == ReadKind::Batch {
+            check_batch_bounds(&starting, &ending)?;
+        }
+        Ok(Self {
+            client,
+            subscription,
+            starting,
+            no_match: no_match(options)?,
+            ending,
+            max_offsets_per_trigger: positive(options, "maxOffsetsPerTrigger")?,
+            split: SplitRule {
+                min_partitions: positive(options, "minPartitions")?,
+                max_records: positive(options, "maxRecordsPerPartition")?,
+            },
+            fail_on_data_loss: options.parse_bool("failOnDataLoss")?.unwrap_or(true),
+            include_headers: options.parse_bool("includeHeaders")?.unwrap_or(false),
+            poll_timeout: Duration::from_millis(
+                positive(options, "kafkaConsumer.pollTimeoutMs")?.unwrap_or(120_000),
+            ),
+            retry: Retry {
+                times: options
+                    .parse("fetchOffset.numRetries", "a number of retries, 0 or more")?
+                    .unwrap_or(3),
+                pause: Duration::from_millis(
+                    options
+                        .parse("fetchOffset.retryIntervalMs", "milliseconds, 0 or more")?
+                        .unwrap_or(10),
+                ),
+            },
+        })
+    }
+
+    /// E.g. `kafka[subscribe: orders,events]`.
+    pub(super) fn description(&self) -> String {
+        format!("kafka[{}]", self.subscription)
+    }
+}
+
+fn check_keys(kind: ReadKind, options: &Options) -> Result<()> {
+    for key in DELAYING_OPTIONS {
+        if options.get(key).is_some() {
+            check_min_against_max(options)?;
+            return Err(Error::unsupported(format!(
+                "option {key:?} of the kafka source is not supported: a drain takes everything there is; remove it"
+            )));
+        }
+    }
+    let (place, known, foreign, remedy) = match kind {
+        ReadKind::Stream => (
+            "the kafka source",
+            STREAM_OPTIONS,
+            ENDING_OPTIONS,
+            "is for batch reads only: a stream ends where its trigger says",
+        ),
+        ReadKind::Batch => (
+            "the kafka reader",
+            BATCH_OPTIONS,
+            STREAM_ONLY_OPTIONS,
+            "is for streams only: use endingOffsets",
+        ),
+    };
+    for key in foreign {
+        if options.get(key).is_some() {
+            return Err(Error::invalid_argument(format!("option {key:?} {remedy}")));
+        }
+    }
+    options.validate(place, known, &[KAFKA_PREFIX])
+}
+
+fn check_min_against_max(options: &Options) -> Result<()> {
+    let min = positive(options, "minOffsetsPerTrigger")?;
+    let max = positive(options, "maxOffsetsPerTrigger")?;
+    match (min, max) {
+        (Some(min), Some(max)) if min > max => Err(Error::invalid_argument(format!(
+            "option \"minOffsetsPerTrigger\" is {min}, more than maxOffsetsPerTrigger, {max}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn positive(options: &Options, key: &str) -> Result<Option<u64>> {
+    let expected = "a positive integer";
+    match options.parse::<u64>(key, expected)? {
+        Some(0) => Err(Error::invalid_argument(format!(
+            "option {key:?} is \"0\"; it takes {expected}"
+        ))),
+        other => Ok(other),
+    }
+}
+
+fn json(key: &str, text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| {
+        Error::invalid_argument(format!("option {key:?} is {text:?}, which is no JSON"))
+            .with_source(error)
+    })
+}
+
+fn per_partition(key: &str, text: &str) -> Result<PerPartition> {
+    let bad = |what: String| Error::invalid_argument(format!("option {key:?} {what}: {text}"));
+    let all = parse_per_partition(&json(key, text)?).map_err(bad)?;
+    if all.is_empty() {
+        return Err(bad("names no partition".to_owned()));
+    }
+    Ok(all)
+}
+
+/// Of the three ways to say a position, the first one given: Spark's precedence.
+fn position(
+    options: &Options,
+    [timestamp, by_timestamp, offsets]: [&str; 3],
+    default: Position,
+) -> Result<Position> {
+    let negative = |key: &str, value: i64| {
+        Error::invalid_argument(format!(
+            "option {key:?} has the timestamp {value}; it takes milliseconds since 1970, 0 or more"
+        ))
+    };
+    // All three are checked, even if only one is used.
+    let at = options.parse::<i64>(timestamp, "milliseconds since 1970")?;
+    if let Some(value) = at.filter(|value| *value < 0) {
+        return Err(negative(timestamp, value));
+    }
+    let each = options
+        .get(by_timestamp)
+        .map(|text| per_partition(by_timestamp, text))
+        .transpose()?;
+    if let Some(value) = each
+        .iter()
+        .flat_map(BTreeMap::values)
+        .find(|value| **value < 0)
+    {
+        return Err(negative(by_timestamp, *value));
+    }
+    let plain = options
+        .get(offsets)
+        .map(|text| match text.trim().to_lowercase().as_str() {
+            "earliest" => Ok(Position::Earliest),
+            "latest" => Ok(Position::Latest),
+            _ if text.trim_start().starts_with('{') => {
+                let all = per_partition(offsets, text)?;
+                match all.iter().find(|(_, offset)| **offset < -2) {
+                    None => Ok(Position::Offsets(all)),
+                    Some((at, offset)) => Err(Error::invalid_argument(format!(
+                        "option {offsets:?} has {offset} for {at}; it takes an offset, -2 (earliest) or -1 (latest)"
+                    ))),
+                }
+            }
+            _ => Err(Error::invalid_argument(format!(
+                "option {offsets:?} is {text:?}; it takes earliest, latest or JSON such as {{\"orders\":{{\"0\":23}}}}"
+            ))),
+        })
+        .transpose()?;
+    Ok(at
+        .map(Position::Timestamp)
+        .or(each.map(Position::Timestamps))
+        .or(plain)
+        .unwrap_or(default))
+}
+
+fn no_match(options: &Options) -> Result<NoMatch> {
+    let key = "startingOffsetsByTimestampStrategy";
+    match options.get(key).map(|text| text.trim().to_lowercase()) {
+        None => Ok(NoMatch::Error),
+        Some(text) if text == "error" => Ok(NoMatch::Error),
+        Some(text) if text == "latest" => Ok(NoMatch::Latest),
+        Some(text) => Err(Error::invalid_argument(format!(
+            "option {key:?} is {text:?}; it takes error or latest"
+        ))),
+    }
+}
+
+fn check_batch_bounds(starting: &Position, ending: &Position) -> Result<()> {
+    let find = |position: &Position, value: i64| match position {
+        Position::Offsets(all) => all
+            .iter()
+            .find(|(_, offset)| **offset == value)
+            .map(|(at, _)| at.clone()),
+        _ => None,
+    };
+    if *starting == Position::Latest {
+        return Err(Error::invalid_argument(
+            "option \"startingOffsets\" is latest: a batch read would be empty; use earliest or offsets",
+        ));
+    }
+    if let Some(at) = find(starting, -1) {
+        return Err(Error::invalid_argument(format!(
+            "option \"startingOffsets\" has -1 (latest) for {at}: a batch read would be empty"
+        )));
+    }
+    if *ending == Position::Earliest {
+        return Err(Error::invalid_argument(
+            "option \"endingOffsets\" is earliest: a batch read would be empty; use latest or offsets",
+        ));
+    }
+    if let Some(at) = find(ending, -2) {
+        return Err(Error::invalid_argument(format!(
+            "option \"endingOffsets\" has -2 (earliest) for {at}: a batch read would be empty"
+        )));
+    }
+    if let (Position::Offsets(starts), Position::Offsets(ends)) = (starting, ending) {
+        for (at, start) in starts.iter().filter(|(_, start)| **start >= 0) {
+            if let Some(end) = ends.get(at).filter(|end| **end >= 0 && *end < start) {
+                return Err(Error::invalid_argument(format!(
+                    "{at}: startingOffsets has {start}, beyond endingOffsets, {end}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Subscription {
+    fn from_options(options: &Options) -> Result<Self> {
+        let keys = ["subscribe", "subscribePattern", "assign"];
+        let given: Vec<&str> = keys
+            .into_iter()
+            .filter(|key| options.get(key).is_some())
+            .collect();
+        let key = match given.as_slice() {
+            [one] => *one,
+            [] => {
+                return Err(Error::invalid_argument(
+                    "the kafka source needs one of the options subscribe, subscribePattern and assign",
+                ));
+            }
+            several => {
+                return Err(Error::invalid_argument(format!(
+                    "the kafka source takes one of the options subscribe, subscribePattern and assign, not {}",
+                    several.join(" and ")
+                )));
+            }
+        };
+        let text = options.get(key).unwrap_or_default().trim();
+        if text.is_empty() {
+            return Err(Error::invalid_argument(format!("option {key:?} is empty")));
+        }
+        match key {
+            "subscribe" => Self::topics(text),
+            "subscribePattern" => Self::pattern(text),
+            _ => Self::assign(key, text),
+        }
+    }
+
+    fn topics(text: &str) -> Result<Self> {
+        let topics: BTreeSet<String> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|topic| !topic.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if topics.is_empty() {
+            return Err(Error::invalid_argument(format!(
+                "option \"subscribe\" is {text:?}, which names no topic"
+            )));
+        }
+        Ok(Self::Topics(topics))
+    }
+
+    fn pattern(text: &str) -> Result<Self> {
+        let regex = Regex::new(&format!("^(?:{text})$")).map_err(|error| {
+            Error::invalid_argument(format!(
+                "option \"subscribePattern\" is {text:?}, which is no regular expression that Weir knows (look-around and back-references are not supported)"
+            ))
+            .with_source(error)
+        })?;
+        Ok(Self::Pattern {
+            text: text.to_owned(),
+            regex,
+        })
+    }
+
+    fn assign(key: &str, text: &str) -> Result<Self> {
+        let bad = || {
+            Error::invalid_argument(format!(
+                "option {key:?} is {text:?}; it takes partitions per topic, e.g. {{\"orders\":[0,1]}}"
+            ))
+        };
+        let value = json(key, text)?;
+        let mut all = BTreeMap::new();
+        for (topic, partitions) in value.as_object().ok_or_else(bad)? {
+            let partitions = partitions.as_array().ok_or_else(bad)?;
+            let numbers: Option<BTreeSet<i32>> = partitions
+                .iter()
+                .map(|number| {
+                    number
+                        .as_i64()
+                        .and_then(|number| i32::try_from(number).ok())
+                        .filter(|number| *number >= 0)
+                })
+                .collect();
+            let numbers = numbers.filter(|numbers| !numbers.is_empty());
+            all.insert(topic.clone(), numbers.ok_or_else(bad)?);
+        }
+        if all.is_empty() {
+            return Err(bad());
+        }
+        Ok(Self::Assign(all))
+    }
+
+    /// Whether the partition belongs to what is read, be it there or not.
+    pub(super) fn covers(&self, at: &TopicPartition) -> bool {
+        match self {
+            Self::Topics(topics) => topics.contains(&at.topic),
+            Self::Pattern { .. } => self.matches(&at.topic),
+            Self::Assign(all) => all
+                .get(&at.topic)
+                .is_some_and(|partitions| partitions.contains(&at.partition)),
+        }
+    }
+
+    /// Whether the pattern means the topic; false for what is no pattern.
+    pub(super) fn matches(&self, topic: &str) -> bool {
+        match self {
+            Self::Pattern { regex, .. } => {
+                regex.is_match(topic) && !INTERNAL_TOPICS.contains(&topic)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topics(topics) => {
+                let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+                write!(f, "subscribe: {}", topics.join(","))
+            }
+            Self::Pattern { text, .. } => write!(f, "subscribePattern: {text}"),
+            Self::Assign(all) => {
+                let all: Vec<String> = all
+                    .iter()
+                    .flat_map(|(topic, partitions)| {
+                        partitions
+                            .iter()
+                            .map(move |number| format!("{topic}-{number}"))
+                    })
+                    .collect();
+                write!(f, "assign: {}", all.join(","))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

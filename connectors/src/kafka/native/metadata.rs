@@ -1,0 +1,228 @@
+//! Topics, their ids and partitions, and partition offsets, each for many topics in one call.
+
+use std::collections::BTreeSet;
+use std::ffi::{CString, c_char, c_int};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::bindings as sys;
+
+use super::client::{Client, ClientError, describe_code, text_of};
+use super::code;
+
+/// How long a wait lasts before the caller is asked whether to go on.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// A topic as the cluster describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TopicDescription {
+    pub(crate) name: String,
+    /// The cluster's id of this very topic; older brokers give none.
+    pub(crate) id: Option<String>,
+    pub(crate) partitions: BTreeSet<i32>,
+    /// Why the topic could not be described, e.g. because it does not exist.
+    pub(crate) error: Option<ClientError>,
+}
+
+fn millis(duration: Duration) -> c_int {
+    c_int::try_from(duration.as_millis()).unwrap_or(c_int::MAX)
+}
+
+/// Destroys what it holds with the function given.
+struct Owned<T>(*mut T, unsafe extern "C" fn(*mut T));
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: built below from a constructor and its own destructor; dropped once.
+            unsafe { (self.1)(self.0) }
+        }
+    }
+}
+
+impl Client {
+    /// Waits until the cluster has answered once; `false` when it has not within `timeout`.
+    pub(crate) fn wait_connected(&self, timeout: Duration) -> bool {
+        // SAFETY: live client; the string returned is ours to free.
+        unsafe {
+            let id = sys::rd_kafka_clusterid(self.ptr(), millis(timeout));
+            if id.is_null() {
+                return false;
+            }
+            sys::rd_kafka_mem_free(self.ptr(), id.cast());
+        }
+        true
+    }
+
+    /// The names of all topics that may be seen.
+    pub(crate) fn topic_names(&self, timeout: Duration) -> Result<Vec<String>, ClientError> {
+        let mut metadata: *const sys::rd_kafka_metadata = std::ptr::null();
+        // SAFETY: live client; `metadata` is written on success only.
+        let err = unsafe {
+            sys::rd_kafka_metadata(
+                self.ptr(),
+                1,
+                std::ptr::null_mut(),
+                &raw mut metadata,
+                millis(timeout),
+            )
+        };
+        if err as i32 != code::NONE || metadata.is_null() {
+            return Err(describe_code(err));
+        }
+        // SAFETY: on success `metadata` holds `topic_cnt` topics with zero-terminated names, and is
+        // ours to destroy.
+        unsafe {
+            let count = usize::try_from((*metadata).topic_cnt).unwrap_or(0);
+            let names = (0..count)
+                .map(|index| text_of((*(*metadata).topics.add(index)).topic))
+                .collect();
+            sys::rd_kafka_metadata_destroy(metadata);
+            Ok(names)
+        }
+    }
+
+    /// Describes `topics` (no name twice) in one request; `go_on` is asked every few milliseconds.
+    pub(crate) fn describe_topics<B>(
+        &self,
+        topics: &[String],
+        timeout: Duration,
+        mut go_on: impl FnMut() -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B, Vec<TopicDescription>>, ClientError> {
+        let names: Vec<CString> = topics
+            .iter()
+            .filter_map(|topic| CString::new(topic.as_str()).ok())
+            .collect();
+        let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+        // SAFETY: live client; the arrays live through the call, which copies them; every object
+        // is freed by its own destructor.
+        let queue = unsafe {
+            let queue = Owned(
+                sys::rd_kafka_queue_new(self.ptr()),
+                sys::rd_kafka_queue_destroy,
+            );
+            let collection = Owned(
+                sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len()),
+                sys::rd_kafka_TopicCollection_destroy,
+            );
+            let options = Owned(
+                sys::rd_kafka_AdminOptions_new(
+                    self.ptr(),
+                    sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+                ),
+                sys::rd_kafka_AdminOptions_destroy,
+            );
+            let mut text = [0 as c_char; 256];
+            sys::rd_kafka_AdminOptions_set_request_timeout(
+                options.0,
+                millis(timeout),
+                text.as_mut_ptr(),
+                text.len(),
+            );
+            sys::rd_kafka_DescribeTopics(self.ptr(), collection.0, options.0, queue.0);
+            queue
+        };
+        let deadline = Instant::now() + timeout + Duration::from_secs(1);
+        loop {
+            // SAFETY: live queue.
+            let event = Owned(
+                unsafe { sys::rd_kafka_queue_poll(queue.0, millis(SLICE)) },
+                sys::rd_kafka_event_destroy,
+            );
+            if !event.0.is_null() {
+                // SAFETY: live event.
+                let result = unsafe { sys::rd_kafka_event_DescribeTopics_result(event.0) };
+                if result.is_null() {
+                    continue;
+                }
+                // SAFETY: live event and its result, which lives as long as the event.
+                return unsafe { self.read_description(event.0, result) }
+                    .map(ControlFlow::Continue);
+            }
+            if let ControlFlow::Break(stop) = go_on() {
+                return Ok(ControlFlow::Break(stop));
+            }
+            if Instant::now() > deadline {
+                return Err(ClientError {
+                    code: code::TIMED_OUT,
+                    text: "no answer in time".to_owned(),
+                });
+            }
+        }
+    }
+
+    /// # Safety
+    /// `event` is a live DescribeTopics event and `result` its result.
+    unsafe fn read_description(
+        &self,
+        event: *mut sys::rd_kafka_event_t,
+        result: *const sys::rd_kafka_DescribeTopics_result_t,
+    ) -> Result<Vec<TopicDescription>, ClientError> {
+        // SAFETY: as the caller promises; counts belong to the arrays they come with.
+        unsafe {
+            let err = sys::rd_kafka_event_error(event);
+            if err as i32 != code::NONE {
+                let text = text_of(sys::rd_kafka_event_error_string(event));
+                return Err(ClientError {
+                    code: err as i32,
+                    text: self.scrub(&text),
+                });
+            }
+            let mut count = 0;
+            let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+            Ok((0..count)
+                .map(|index| describe_one(*topics.add(index)))
+                .collect())
+        }
+    }
+
+    /// Looks up one offset per partition: the list's offsets are -2 (earliest), -1 (latest) or a
+    /// timestamp in milliseconds, and become the answers (-1: no record that young). Latest is the
+    /// last stable offset under `isolation.level=read_committed`, as librdkafka sends the client's
+    /// isolation level along.
+    pub(crate) fn list_offsets(
+        &self,
+        partitions: &mut TopicPartitionList,
+        timeout: Duration,
+    ) -> Result<(), ClientError> {
+        // SAFETY: live client and list; blocks for at most the timeout.
+        let err = unsafe {
+            sys::rd_kafka_offsets_for_times(self.ptr(), partitions.ptr(), millis(timeout))
+        };
+        if err as i32 == code::NONE {
+            Ok(())
+        } else {
+            Err(describe_code(err))
+        }
+    }
+}
+
+/// # Safety
+/// `topic` is live.
+unsafe fn describe_one(topic: *const sys::rd_kafka_TopicDescription_t) -> TopicDescription {
+    // SAFETY: as the caller promises; everything read belongs to `topic`.
+    unsafe {
+        let error = sys::rd_kafka_TopicDescription_error(topic);
+        let error = (!error.is_null())
+            .then(|| ClientError {
+                code: sys::rd_kafka_error_code(error) as i32,
+                text: text_of(sys::rd_kafka_error_string(error)),
+            })
+            .filter(|error| error.code != code::NONE);
+        let uuid = sys::rd_kafka_TopicDescription_topic_id(topic);
+        let given = !uuid.is_null()
+            && (sys::rd_kafka_Uuid_most_significant_bits(uuid) != 0
+                || sys::rd_kafka_Uuid_least_significant_bits(uuid) != 0);
+        let mut count = 0;
+        let partitions = sys::rd_kafka_TopicDescription_partitions(topic, &raw mut count);
+        TopicDescription {
+            name: text_of(sys::rd_kafka_TopicDescription_name(topic)),
+            id: given.then(|| text_of(sys::rd_kafka_Uuid_base64str(uuid))),
+            partitions: (0..count)
+                .map(|index| sys::rd_kafka_TopicPartitionInfo_partition(*partitions.add(index)))
+                .collect(),
+            error,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Runs the job: arguments to a query, the query to an outcome.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+use weir::prelude::*;
+use weir::{DataStreamWriter, ErrorKind, QueryListener, Result};
+
+use super::arguments::Arguments;
+use super::{NAME, columns, dry_run};
+use crate::outcome::{Outcome, Status};
+
+/// Drains what is there and ends. The error's kind goes with a failed outcome.
+pub async fn run(
+    arguments: Arguments,
+    stop: CancellationToken,
+    listeners: Vec<Arc<dyn QueryListener>>,
+) -> (Outcome, Option<ErrorKind>) {
+    let starting = start(&arguments, listeners);
+    let started = tokio::select! {
+        started = starting => started,
+        () = stop.cancelled() => return (Outcome::new(NAME, Status::Stopped), None),
+    };
+    match started {
+        Ok(Started::DryRun(outcome)) => (outcome, None),
+        Ok(Started::Query(query)) => drain(query, stop).await,
+        Err(error) => (Outcome::failed(NAME, &error), Some(error.kind())),
+    }
+}
+
+enum Started {
+    DryRun(Outcome),
+    Query(StreamingQuery),
+}
+
+async fn start(arguments: &Arguments, listeners: Vec<Arc<dyn QueryListener>>) -> Result<Started> {
+    let mut builder = Session::builder().app_name(NAME);
+    for (key, value) in arguments.settings()? {
+        builder = builder.config(key, value);
+    }
+    let session = builder.create().await?;
+    let mut writer = bronze(&session, arguments).await?;
+    for listener in listeners {
+        writer = writer.listener(listener);
+    }
+    if arguments.dry_run {
+        let plan = writer.dry_run(&arguments.out).await?;
+        return Ok(Started::DryRun(dry_run::print(&plan)));
+    }
+    Ok(Started::Query(writer.start(&arguments.out).await?))
+}
+
+/// The whole pipeline.
+async fn bronze(session: &Session, arguments: &Arguments) -> Result<DataStreamWriter> {
+    let load_date = match &arguments.load_date {
+        Some(date) => date.clone(),
+        None => Utc::now().format("%Y-%m-%d").to_string(),
+    };
+    let records = session
+        .read_stream()
+        .format("kafka")
+        .options(arguments.source_options()?)
+        .load()
+        .await?;
+    let rows = records.select(columns::bronze(
+        arguments.value_as,
+        arguments.include_headers,
+        &load_date,
+    )?)?;
+    Ok(rows
+        .write_stream()
+        .query_name(NAME)
+        .format("delta")
+        .output_mode("append")
+        .partition_by(["topic", "load_date"])
+        .option("checkpointLocation", &arguments.checkpoint)
+        .option("mergeSchema", true)
+        .trigger(Trigger::AvailableNow))
+}
+
+async fn drain(query: StreamingQuery, stop: CancellationToken) -> (Outcome, Option<ErrorKind>) {
+    let ended = {
+        let ended = query.await_termination();
+        tokio::pin!(ended);
+        tokio::select! {
+            ended = &mut ended => ended,
+            () = stop.cancelled() => {
+                query.stop();
+                ended.await
+            }
+        }
+    };
+    let kind = ended.as_ref().err().map(weir::Error::kind);
+    let mut outcome = match &ended {
+        Ok(()) if query.is_stopped() => Outcome::new(NAME, Status::Stopped),
+        Ok(()) => Outcome::new(NAME, Status::Succeeded),
+        Err(error) => Outcome::failed(NAME, error),
+    }
+    .with_summary(query.id().to_string(), query.summary());
+    // What is out of reach now was not just now: a result without these is still a result.
+    if ended.is_ok() {
+        match query.remaining_lag().await {
+            Ok(lag) => outcome.remaining_lag = Some(lag),
+            Err(error) => tracing::warn!(%error, "the remaining lag could not be found out"),
+        }
+        if outcome.delta_version.is_none() {
+            outcome.delta_version = query.sink_version().await.unwrap_or_default();
+        }
+    }
+    (outcome, kind)
+}

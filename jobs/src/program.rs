@@ -1,0 +1,133 @@
+//! What every job's `main` does: parse, run until done, stopped or out of time, print the outcome.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use weir::{Error, ErrorKind, Result};
+
+use crate::outcome::{Outcome, Status};
+
+/// How long a batch that is being committed may take to finish after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Why a job was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// SIGTERM or SIGINT.
+    Signal,
+    /// `--max-runtime`.
+    Deadline,
+}
+
+impl StopReason {
+    fn status(self) -> Status {
+        match self {
+            Self::Signal => Status::Stopped,
+            Self::Deadline => Status::TimedOut,
+        }
+    }
+}
+
+/// Parses `arguments` as `A` and runs `job` with them: see the module's documentation. A usage error
+/// prints an outcome like any other failure.
+pub fn main<A, F>(
+    job_name: &'static str,
+    arguments: impl IntoIterator<Item = OsString>,
+    max_runtime: impl Fn(&A) -> Option<Duration>,
+    job: impl FnOnce(A, CancellationToken) -> F,
+) -> ExitCode
+where
+    A: Parser,
+    F: Future<Output = (Outcome, Option<ErrorKind>)>,
+{
+    let begun = Instant::now();
+    weir::program::init_log();
+    let finish = |outcome: Outcome, kind| outcome.print(begun.elapsed()).exit_code(kind);
+    let arguments = match A::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(usage) if !usage.use_stderr() => {
+            // --help and --version.
+            print!("{usage}");
+            return ExitCode::SUCCESS;
+        }
+        Err(usage) => {
+            eprint!("{usage}");
+            let error = Error::invalid_argument(usage.to_string().trim().to_owned());
+            return finish(Outcome::failed(job_name, &error), Some(error.kind()));
+        }
+    };
+    let runtime = match weir::program::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return finish(Outcome::failed(job_name, &error), Some(error.kind())),
+    };
+    let stop = CancellationToken::new();
+    let deadline = max_runtime(&arguments);
+    let (outcome, kind) = runtime.block_on(async {
+        let stopped = stop_reason(deadline);
+        let work = job(arguments, stop.clone());
+        tokio::pin!(stopped, work);
+        tokio::select! {
+            done = &mut work => done,
+            reason = &mut stopped => match reason {
+                Ok(reason) => wind_down(job_name, &stop, reason, work).await,
+                Err(error) => (Outcome::failed(job_name, &error), Some(error.kind())),
+            },
+        }
+    });
+    // Blocking readers of an abandoned batch must not hold the process.
+    runtime.shutdown_background();
+    if let Some(failure) = &outcome.error {
+        eprintln!("error: {}", failure.message);
+    }
+    finish(outcome, kind)
+}
+
+/// Gives the job time to finish or abandon its batch.
+async fn wind_down<F>(
+    job_name: &'static str,
+    stop: &CancellationToken,
+    reason: StopReason,
+    work: F,
+) -> (Outcome, Option<ErrorKind>)
+where
+    F: Future<Output = (Outcome, Option<ErrorKind>)>,
+{
+    tracing::info!(?reason, "stopping");
+    stop.cancel();
+    match tokio::time::timeout(GRACE, work).await {
+        // It ended by itself, or failed, at the same moment: that counts.
+        Ok((outcome, kind)) if outcome.status == Status::Failed => (outcome, kind),
+        Ok((mut outcome, _)) => {
+            if outcome.status == Status::Stopped {
+                outcome.status = reason.status();
+            }
+            (outcome, None)
+        }
+        Err(_) => (Outcome::new(job_name, reason.status()), None),
+    }
+}
+
+async fn stop_reason(deadline: Option<Duration>) -> Result<StopReason> {
+    let handler = |kind| {
+        signal(kind)
+            .map_err(|error| Error::internal("cannot install a signal handler").with_source(error))
+    };
+    let mut terminate = handler(SignalKind::terminate())?;
+    let mut interrupt = handler(SignalKind::interrupt())?;
+    let deadline = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    Ok(tokio::select! {
+        _ = terminate.recv() => StopReason::Signal,
+        _ = interrupt.recv() => StopReason::Signal,
+        () = deadline => StopReason::Deadline,
+    })
+}

@@ -1,0 +1,198 @@
+//! One batch, from its logged ranges to its close: run, prepare, commit, close.
+//!
+//! The steps are functions of what is logged, so that a recovered batch enters in the middle: a
+//! planned one at *run*, a prepared one at *commit*.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+use weir_plan::functions::bind_pinned;
+use weir_plan::logical::WriteNode;
+use weir_plan::manifest::collect_manifest;
+use weir_plan::{CommitRequest, Committed, Error, ErrorKind, Result, StreamSource};
+
+use super::QuerySpec;
+use crate::bind::bind_tables;
+use crate::checkpoint::Checkpoint;
+use crate::log::{CommitsEntry, OffsetsEntry, PreparedEntry, Writer};
+use crate::progress::{BatchStep, PhaseDurations, QueryEvent};
+use crate::runner::BatchJob;
+
+/// What every batch of a run shares.
+pub(super) struct BatchContext {
+    pub(super) spec: QuerySpec,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) sources: Vec<Arc<dyn StreamSource>>,
+    pub(super) writer: Writer,
+    pub(super) stop: CancellationToken,
+}
+
+impl BatchContext {
+    pub(super) fn emit(&self, event: &QueryEvent) {
+        for listener in &self.spec.listeners {
+            listener.on_event(event);
+        }
+    }
+
+    fn step(&self, batch: &OffsetsEntry, step: BatchStep) {
+        self.emit(&QueryEvent::Step {
+            batch_id: batch.batch_id,
+            step,
+        });
+    }
+
+    /// Writes `offsets/N`: from here on the batch reads these ranges, in this process or another.
+    pub(super) async fn log_offsets(
+        &self,
+        batch: &OffsetsEntry,
+        took: &mut PhaseDurations,
+    ) -> Result<()> {
+        let begun = Instant::now();
+        self.checkpoint.log_offsets(batch).await?;
+        took.wal_commit = millis(begun);
+        self.step(batch, BatchStep::OffsetsLogged);
+        Ok(())
+    }
+
+    /// Runs the batch over its logged ranges and writes `prepared/N`. A stop request abandons it:
+    /// what it wrote is orphaned, and the next start runs it again.
+    pub(super) async fn run_and_prepare(
+        &self,
+        batch: &OffsetsEntry,
+        took: &mut PhaseDurations,
+    ) -> Result<PreparedEntry> {
+        let begun = Instant::now();
+        let job = self.plan(batch).await?;
+        took.query_planning = millis(begun);
+
+        let begun = Instant::now();
+        let output = tokio::select! {
+            output = self.spec.runner.run(job) => output?,
+            () = self.stop.cancelled() => return Err(stopped(batch)),
+        };
+        took.add_batch = millis(begun);
+
+        let begun = Instant::now();
+        let prepared = PreparedEntry {
+            batch_id: batch.batch_id,
+            written: collect_manifest(&output.rows)?,
+            input_rows: output.input_rows,
+            writer: self.writer.clone(),
+        };
+        self.checkpoint.log_prepared(&prepared).await?;
+        took.prepare = millis(begun);
+        self.step(batch, BatchStep::Prepared);
+        Ok(prepared)
+    }
+
+    /// Commits what `prepared/N` lists and writes `commits/N`. Never computes anything again.
+    pub(super) async fn commit_and_close(
+        &self,
+        batch: &OffsetsEntry,
+        prepared: &PreparedEntry,
+        took: &mut PhaseDurations,
+    ) -> Result<Committed> {
+        let begun = Instant::now();
+        let request = CommitRequest {
+            query_id: self.checkpoint.query_id(),
+            batch_id: batch.batch_id,
+            written: &prepared.written,
+            info: self.commit_info(batch),
+        };
+        let committed = self.spec.sink.commit(request).await?;
+        took.sink_commit = millis(begun);
+        if committed.already {
+            debug!(batch = %batch.batch_id, "the table held the batch already");
+        }
+        self.step(batch, BatchStep::SinkCommitted);
+
+        let begun = Instant::now();
+        self.checkpoint
+            .log_commit(&CommitsEntry {
+                batch_id: batch.batch_id,
+                sink_version: committed.version,
+                writer: self.writer.clone(),
+            })
+            .await?;
+        took.commit_offsets = millis(begun);
+        self.step(batch, BatchStep::Closed);
+
+        // History is bounded; a purge that fails is made up for by the next one.
+        let purged = self
+            .checkpoint
+            .purge(batch.batch_id, self.spec.retain_batches);
+        if let Err(error) = purged.await {
+            warn!(%error, "old checkpoint entries could not be deleted");
+        }
+        Ok(committed)
+    }
+
+    async fn plan(&self, batch: &OffsetsEntry) -> Result<BatchJob> {
+        let mut tables = Vec::with_capacity(self.sources.len());
+        for (source, logged) in self.sources.iter().zip(&batch.sources) {
+            tables.push((Arc::clone(source), source.read(&logged.range).await?));
+        }
+        let plan = bind_tables(self.spec.plan.clone(), &tables)?;
+        let plan = bind_pinned(plan, &batch.parameters)?;
+        let schema = Arc::clone(plan.schema().inner());
+        let step = self.spec.sink.write_step(schema).await?;
+        Ok(BatchJob {
+            plan: WriteNode::plan(step, plan)?,
+            timestamp: timestamp(batch)?,
+        })
+    }
+
+    /// Facts for the table's own history: if a checkpoint is lost, the table still says up to where
+    /// it holds the source.
+    fn commit_info(&self, batch: &OffsetsEntry) -> BTreeMap<String, serde_json::Value> {
+        let offsets: Vec<_> = self
+            .sources
+            .iter()
+            .zip(&batch.sources)
+            .map(|(source, logged)| {
+                json!({
+                    "source": logged.description,
+                    "startOffset": source.display_offset(&logged.range.start),
+                    "endOffset": source.display_offset(&logged.range.end),
+                })
+            })
+            .collect();
+        BTreeMap::from([
+            ("weirBatchId".to_owned(), json!(batch.batch_id)),
+            ("weirRunId".to_owned(), json!(self.writer.run_id)),
+            ("weirSources".to_owned(), json!(offsets)),
+        ])
+    }
+}
+
+/// The logged time of a batch.
+pub(super) fn timestamp(batch: &OffsetsEntry) -> Result<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(batch.batch_timestamp_ms).ok_or_else(|| {
+        Error::new(
+            ErrorKind::CorruptCheckpoint,
+            format!(
+                "offsets/{} has batch time {}, which is no time",
+                batch.batch_id, batch.batch_timestamp_ms
+            ),
+        )
+    })
+}
+
+fn stopped(batch: &OffsetsEntry) -> Error {
+    Error::new(
+        ErrorKind::Cancelled,
+        format!(
+            "stopped during batch {}, which the next start runs again over the same offsets",
+            batch.batch_id
+        ),
+    )
+}
+
+pub(super) fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,325 @@
+//! The loop: recover the last batch, then plan and run batches until the trigger says stop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use weir_plan::functions::{PinnedParameters, pinned_parameters};
+use weir_plan::{
+    BatchId, Committed, Error, ErrorKind, QueryId, ReadLimit, Result, RunId, SourceOffset,
+    SourceRange, StreamSource,
+};
+
+use super::QuerySpec;
+use super::batch::{BatchContext, millis};
+use super::handle::Shared;
+use crate::bind::{check_streamable, sources_of};
+use crate::checkpoint::{Checkpoint, Recovery};
+use crate::log::{LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity, Writer};
+use crate::progress::{PhaseDurations, QueryEvent, QueryProgress, SinkProgress, SourceProgress};
+use crate::trigger::Trigger;
+
+/// A query that has opened its checkpoint and its sink, and has not yet read anything.
+pub(super) struct Run {
+    context: BatchContext,
+    parameters: PinnedParameters,
+    recovery: Recovery,
+    shared: Arc<Shared>,
+}
+
+impl Run {
+    /// Checks everything that can be checked before a record is read.
+    pub(super) async fn open(
+        spec: QuerySpec,
+        run_id: RunId,
+        stop: CancellationToken,
+    ) -> Result<Self> {
+        check_streamable(&spec.plan)?;
+        let sources = sources_of(&spec.plan)?;
+        let parameters = pinned_parameters(&spec.plan)?;
+        let started = spec.clock.now();
+        let wanted = wanted_metadata(&spec, &sources, started);
+        let checkpoint = Checkpoint::open(Arc::clone(&spec.checkpoint), wanted).await?;
+        let schema = Arc::clone(spec.plan.schema().inner());
+        spec.sink.open(checkpoint.query_id(), schema).await?;
+        let recovery = checkpoint.recover().await?;
+        let shared = Arc::new(Shared::new(
+            checkpoint.query_id(),
+            run_id,
+            spec.name.clone(),
+        ));
+        Ok(Self {
+            context: BatchContext {
+                spec,
+                checkpoint,
+                sources,
+                writer: Writer::this_process(run_id, started),
+                stop,
+            },
+            parameters,
+            recovery,
+            shared,
+        })
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Runs to the trigger's end, a stop request or an error.
+    pub(super) async fn run(self) -> Result<()> {
+        let ended = self.drive().await;
+        self.context.emit(&QueryEvent::Terminated {
+            run_id: self.shared.run_id,
+            error: ended.as_ref().err().map(ToString::to_string),
+        });
+        ended
+    }
+
+    async fn drive(&self) -> Result<()> {
+        let (mut next, mut reached) = self.recover().await?;
+        let frozen = match self.context.spec.trigger {
+            Trigger::AvailableNow | Trigger::Once => Some(self.latest(&reached).await?),
+            Trigger::ProcessingTime(_) => None,
+        };
+        self.context.emit(&QueryEvent::Started {
+            query_id: self.shared.query_id,
+            run_id: self.shared.run_id,
+        });
+        loop {
+            if self.context.stop.is_cancelled() {
+                return Err(Error::new(ErrorKind::Cancelled, "stopped between batches"));
+            }
+            let begun = Instant::now();
+            let latest = match &frozen {
+                Some(frozen) => frozen.clone(),
+                None => self.latest(&reached).await?,
+            };
+            match self.next_batch(next, &reached, &latest).await? {
+                Some(batch) => {
+                    let mut took = PhaseDurations {
+                        latest_offset: millis(begun),
+                        ..PhaseDurations::default()
+                    };
+                    self.context.log_offsets(&batch, &mut took).await?;
+                    let prepared = self.context.run_and_prepare(&batch, &mut took).await?;
+                    self.finish(&batch, &prepared, Some(&latest), begun, took)
+                        .await?;
+                    reached = ends(&batch);
+                    next = batch.batch_id.next();
+                }
+                None if frozen.is_some() => return Ok(()),
+                None => {}
+            }
+            match self.context.spec.trigger {
+                Trigger::AvailableNow => {}
+                Trigger::Once => return Ok(()),
+                Trigger::ProcessingTime(interval) => self.wait(interval, begun).await,
+            }
+        }
+    }
+
+    /// Finishes the batch the last run left, if it left one. Returns the next batch's number and
+    /// where it begins.
+    async fn recover(&self) -> Result<(BatchId, Vec<SourceOffset>)> {
+        let begun = Instant::now();
+        let mut took = PhaseDurations::default();
+        let batch = match &self.recovery {
+            Recovery::Fresh => {
+                let mut starts = Vec::with_capacity(self.context.sources.len());
+                for source in &self.context.sources {
+                    starts.push(source.initial_offset().await?);
+                }
+                self.shared.set_start(&self.context.sources, &starts);
+                return Ok((BatchId(0), starts));
+            }
+            Recovery::Closed(batch) => batch,
+            Recovery::Rerun(batch) => {
+                info!(batch = %batch.batch_id, "running a planned batch again over its logged offsets");
+                let prepared = self.context.run_and_prepare(batch, &mut took).await?;
+                self.finish(batch, &prepared, None, begun, took).await?;
+                batch
+            }
+            Recovery::Commit(batch, prepared) => {
+                info!(batch = %batch.batch_id, "committing a prepared batch");
+                self.finish(batch, prepared, None, begun, took).await?;
+                batch
+            }
+        };
+        let reached = ends(batch);
+        self.shared.set_start(&self.context.sources, &reached);
+        Ok((batch.batch_id.next(), reached))
+    }
+
+    async fn latest(&self, reached: &[SourceOffset]) -> Result<Vec<SourceOffset>> {
+        let mut latest = Vec::with_capacity(reached.len());
+        for (source, reached) in self.context.sources.iter().zip(reached) {
+            latest.push(source.latest_offset(reached).await?);
+        }
+        Ok(latest)
+    }
+
+    /// The next batch, unless no source has anything.
+    async fn next_batch(
+        &self,
+        batch_id: BatchId,
+        reached: &[SourceOffset],
+        latest: &[SourceOffset],
+    ) -> Result<Option<OffsetsEntry>> {
+        let limit = match self.context.spec.trigger {
+            Trigger::Once => ReadLimit::AllAvailable,
+            Trigger::AvailableNow | Trigger::ProcessingTime(_) => ReadLimit::SourceOptions,
+        };
+        let mut sources = Vec::with_capacity(reached.len());
+        let mut any = false;
+        for ((source, reached), latest) in self.context.sources.iter().zip(reached).zip(latest) {
+            let range = source.next_range(reached, latest, limit).await?;
+            any |= range.is_some();
+            sources.push(LoggedSource {
+                kind: source.kind().to_owned(),
+                description: source.description(),
+                range: range.unwrap_or_else(|| SourceRange {
+                    start: reached.clone(),
+                    end: reached.clone(),
+                }),
+            });
+        }
+        Ok(any.then(|| OffsetsEntry {
+            batch_id,
+            batch_timestamp_ms: self.context.spec.clock.now().timestamp_millis(),
+            parameters: self.parameters.clone(),
+            sources,
+            writer: self.context.writer.clone(),
+        }))
+    }
+
+    async fn finish(
+        &self,
+        batch: &OffsetsEntry,
+        prepared: &PreparedEntry,
+        latest: Option<&[SourceOffset]>,
+        begun: Instant,
+        mut took: PhaseDurations,
+    ) -> Result<()> {
+        let committed = self
+            .context
+            .commit_and_close(batch, prepared, &mut took)
+            .await?;
+        took.trigger_execution = millis(begun);
+        let progress = self.progress(batch, prepared, latest, committed, begun.elapsed(), took)?;
+        log_line(&progress);
+        self.shared.record(&self.context.sources, batch, &progress);
+        self.context.emit(&QueryEvent::Progress(Box::new(progress)));
+        Ok(())
+    }
+
+    fn progress(
+        &self,
+        batch: &OffsetsEntry,
+        prepared: &PreparedEntry,
+        latest: Option<&[SourceOffset]>,
+        committed: Committed,
+        elapsed: Duration,
+        took: PhaseDurations,
+    ) -> Result<QueryProgress> {
+        let sources = self
+            .context
+            .sources
+            .iter()
+            .zip(&batch.sources)
+            .enumerate()
+            .map(|(index, (source, logged))| SourceProgress {
+                description: logged.description.clone(),
+                start_offset: source.display_offset(&logged.range.start),
+                end_offset: source.display_offset(&logged.range.end),
+                latest_offset: latest
+                    .and_then(|latest| latest.get(index))
+                    .map_or(serde_json::Value::Null, |offset| {
+                        source.display_offset(offset)
+                    }),
+            })
+            .collect();
+        Ok(QueryProgress {
+            id: self.shared.query_id,
+            run_id: self.shared.run_id,
+            name: self.shared.name.clone(),
+            timestamp: super::batch::timestamp(batch)?,
+            batch_id: batch.batch_id,
+            recovered: latest.is_none(),
+            num_input_rows: prepared.input_rows,
+            processed_rows_per_second: prepared.input_rows as f64
+                / elapsed.as_secs_f64().max(f64::EPSILON),
+            duration_ms: took,
+            sources,
+            sink: SinkProgress {
+                description: format!(
+                    "{} {}",
+                    self.context.spec.sink.kind(),
+                    self.context.spec.sink.location()
+                ),
+                num_output_rows: prepared.written.rows,
+                num_files: prepared.written.files.len() as u64,
+                num_bytes: prepared.written.bytes,
+                version: committed.version,
+            },
+        })
+    }
+
+    /// Until the next tick, or a stop request.
+    async fn wait(&self, interval: Duration, begun: Instant) {
+        let left = interval.saturating_sub(begun.elapsed());
+        tokio::select! {
+            () = tokio::time::sleep(left) => {}
+            () = self.context.stop.cancelled() => {}
+        }
+    }
+}
+
+/// The metadata of a new checkpoint for `spec`, which an old one must match but for the id.
+pub(super) fn wanted_metadata(
+    spec: &QuerySpec,
+    sources: &[Arc<dyn StreamSource>],
+    created: DateTime<Utc>,
+) -> Metadata {
+    Metadata {
+        query_id: QueryId::random(),
+        sources: sources.iter().map(|s| s.kind().to_owned()).collect(),
+        sink: SinkIdentity {
+            kind: spec.sink.kind().to_owned(),
+            location: spec.sink.location(),
+        },
+        created,
+    }
+}
+
+/// Where the batch after `batch` begins, per source.
+pub(super) fn ends(batch: &OffsetsEntry) -> Vec<SourceOffset> {
+    batch
+        .sources
+        .iter()
+        .map(|source| source.range.end.clone())
+        .collect()
+}
+
+/// The one line a batch leaves in the log.
+fn log_line(progress: &QueryProgress) {
+    let took = &progress.duration_ms;
+    info!(
+        query = %progress.id,
+        batch = %progress.batch_id,
+        rows_in = progress.num_input_rows,
+        rows_out = progress.sink.num_output_rows,
+        files = progress.sink.num_files,
+        bytes = progress.sink.num_bytes,
+        version = progress.sink.version,
+        recovered = progress.recovered,
+        plan_ms = took.query_planning,
+        run_ms = took.add_batch,
+        commit_ms = took.sink_commit,
+        total_ms = took.trigger_execution,
+        rows_per_second = progress.processed_rows_per_second.round(),
+        "batch closed"
+    );
+}

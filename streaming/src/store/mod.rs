@@ -1,0 +1,98 @@
+//! Where a checkpoint lives: a small key-value contract with one strong operation.
+//!
+//! [`CheckpointStore::put_if_absent`] is the only way to write, and of any number of processes that
+//! put one path exactly one succeeds. Everything the runtime promises about fencing rests on it, so
+//! one contract suite (`store::contract`, tests only) runs over every implementation.
+
+mod local;
+mod object;
+
+#[cfg(test)]
+mod contract;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use url::Url;
+use weir_plan::{Error, Result};
+
+pub use local::LocalCheckpointStore;
+pub use object::ObjectCheckpointStore;
+
+/// What became of a [`CheckpointStore::put_if_absent`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The entry is there, and it is ours.
+    Created,
+    /// Somebody else's entry stood there already; nothing was written.
+    Exists,
+}
+
+/// A directory of small immutable entries, named by relative paths like `offsets/3`.
+#[async_trait]
+pub trait CheckpointStore: Debug + Send + Sync {
+    /// The store's URL or path, for messages.
+    fn location(&self) -> String;
+
+    /// Creates `path` with `bytes`, atomically and durably, unless it exists.
+    ///
+    /// # Errors
+    /// `Storage` when denied or full, `Unavailable` when out of reach. The entry may exist after an
+    /// error: the caller reads it back before it decides.
+    async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<Put>;
+
+    /// The bytes of `path`, if it exists.
+    ///
+    /// # Errors
+    /// `Storage` or `Unavailable`.
+    async fn get(&self, path: &str) -> Result<Option<Bytes>>;
+
+    /// The names in directory `dir`, in no order; none if it does not exist.
+    ///
+    /// # Errors
+    /// `Storage` or `Unavailable`.
+    async fn list(&self, dir: &str) -> Result<Vec<String>>;
+
+    /// Deletes `path`; it may be gone already.
+    ///
+    /// # Errors
+    /// `Storage` or `Unavailable`.
+    async fn delete(&self, path: &str) -> Result<()>;
+}
+
+/// The store at `location`: a path, or a `file://` or `memory://` URL (the latter for tests and
+/// embedded demos: it dies with the process).
+///
+/// # Errors
+/// `InvalidArgument` for what is neither, `Unsupported` for another scheme.
+pub fn open(location: &str) -> Result<Arc<dyn CheckpointStore>> {
+    if location.is_empty() {
+        return Err(Error::invalid_argument(
+            "checkpointLocation is empty; give a directory that only this query uses",
+        ));
+    }
+    if !location.contains("://") {
+        return Ok(Arc::new(LocalCheckpointStore::new(location)?));
+    }
+    let url = Url::parse(location).map_err(|error| {
+        Error::invalid_argument(format!("checkpoint location {location:?} is no URL"))
+            .with_source(error)
+    })?;
+    match url.scheme() {
+        "file" => {
+            let path = url.to_file_path().map_err(|()| {
+                Error::invalid_argument(format!(
+                    "checkpoint location {location:?} names a host; write file:///path"
+                ))
+            })?;
+            Ok(Arc::new(LocalCheckpointStore::new(path)?))
+        }
+        "memory" => Ok(Arc::new(ObjectCheckpointStore::in_memory())),
+        scheme => Err(Error::unsupported(format!(
+            "checkpoint location {location:?}: {scheme}:// is not supported yet; \
+             use a local path or file:///path"
+        ))),
+    }
+}
