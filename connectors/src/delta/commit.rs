@@ -125,6 +125,8 @@ pub(super) async fn commit(table: &mut Table, proposal: &Proposal) -> Result<Out
             Failure::Store(error) if error.kind() == ErrorKind::NotFound => return Err(error),
             Failure::Store(error) => {
                 failures += 1;
+                // What is known of the table may be what is wrong: it is read anew, as a whole.
+                table.forget();
                 warn!(table = %table.url(), failures, %error, "a commit failed; reading the log again");
                 if failures >= FAILURES_MAX {
                     give_up = Some(error.context("not committed"));

@@ -10,11 +10,15 @@ use weir_plan::{Error, ErrorKind};
 /// `error` at the table at `url`, met while `doing` something to it ("loading", "committing to").
 pub(super) fn table_error(url: &Url, doing: &str, error: DeltaTableError) -> Error {
     let kind = kind_of(&error);
-    let message = match kind {
-        ErrorKind::NotFound => format!("no delta table at {url}: check the location"),
-        _ => format!("{doing} delta table {url} failed"),
-    };
-    Error::new(kind, message).with_source(error)
+    Error::new(kind, format!("{doing} delta table {url} failed")).with_source(error)
+}
+
+/// There is no table at `url`.
+pub(super) fn no_table(url: &Url) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("no delta table at {url}: check the location"),
+    )
 }
 
 /// Whether `error` says that another writer committed first, and nothing else.
@@ -30,14 +34,8 @@ pub(super) fn is_conflict(error: &DeltaTableError) -> bool {
     )
 }
 
-/// Whether there is no table.
-pub(super) fn is_not_found(error: &DeltaTableError) -> bool {
-    matches!(error, DeltaTableError::NotATable(_))
-}
-
 fn kind_of(error: &DeltaTableError) -> ErrorKind {
     match error {
-        DeltaTableError::NotATable(_) | DeltaTableError::InvalidVersion(_) => ErrorKind::NotFound,
         DeltaTableError::SchemaMismatch { .. } => ErrorKind::SchemaMismatch,
         DeltaTableError::UnsupportedColumnMapping { .. }
         | DeltaTableError::Transaction {

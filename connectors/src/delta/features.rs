@@ -62,8 +62,10 @@ pub(super) fn check_writable(
         return Err(refused(place, "writer version 6 (identity columns)"));
     }
     for feature in protocol.writer_features().unwrap_or_default() {
-        if !HONOURED.contains(&feature.as_ref()) {
-            return Err(refused(place, &format!("feature {:?}", feature.as_ref())));
+        // Not `as_ref`, which calls every feature it does not know "unknown".
+        let name = feature.to_string();
+        if !HONOURED.contains(&name.as_str()) {
+            return Err(refused(place, &format!("feature {name:?}")));
         }
     }
     for key in metadata.configuration().keys() {

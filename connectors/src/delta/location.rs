@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use deltalake::logstore::{LogStoreRef, StorageConfig, logstore_for};
+use deltalake::logstore::{LogStore as _, LogStoreRef, StorageConfig, logstore_for};
 use url::Url;
 use weir_plan::{Error, Result};
 
@@ -63,4 +63,10 @@ pub(super) fn log_store(url: &Url, options: &HashMap<String, String>) -> Result<
     StorageConfig::parse_options(options.clone())
         .and_then(|config| logstore_for(url, config))
         .map_err(|error| table_error(url, "opening the store of", error))
+}
+
+/// Whether there is no log at the table's place. Asked after reading it failed: the library reports a
+/// missing directory, an empty one and one without a log in different ways.
+pub(super) async fn is_vacant(log_store: &LogStoreRef) -> bool {
+    matches!(log_store.is_delta_table_location().await, Ok(false))
 }

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
-use deltalake::{DeltaTable, DeltaTableError};
+use deltalake::DeltaTable;
+use deltalake::logstore::LogStoreRef;
 use url::Url;
 use weir_plan::{Error, ErrorKind, Options, Result};
 
-use super::error::table_error;
-use super::location::{log_store, table_url};
+use super::error::{no_table, table_error};
+use super::location::{is_vacant, log_store, table_url};
 use super::options::ReadVersion;
 
 /// The table at `location`, a path or a `file://` URL, as of the version the options name.
@@ -22,60 +24,59 @@ use super::options::ReadVersion;
 pub async fn read_table(location: &str, options: &Options) -> Result<Arc<dyn TableProvider>> {
     let version = ReadVersion::parse(options)?;
     let url = table_url(location)?;
-    let mut table = DeltaTable::new(log_store(&url, &HashMap::new())?);
+    let log_store = log_store(&url, &HashMap::new())?;
+    match load(&url, &log_store, version).await {
+        Err(_) if is_vacant(&log_store).await => Err(no_table(&url)),
+        result => result,
+    }
+}
+
+async fn load(
+    url: &Url,
+    log_store: &LogStoreRef,
+    version: ReadVersion,
+) -> Result<Arc<dyn TableProvider>> {
     let version = match version {
         ReadVersion::Newest => None,
         ReadVersion::Version(version) => Some(version),
-        ReadVersion::Timestamp(time) => {
-            table
-                .load_with_datetime(time)
-                .await
-                .map_err(|error| table_error(&url, "reading", error))?;
-            let loaded = table.version().unwrap_or_default();
-            let committed = table
-                .snapshot()
-                .ok()
-                .and_then(|state| state.version_timestamp(loaded));
-            if committed.is_some_and(|committed| committed > time.timestamp_millis()) {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    format!(
-                        "delta table {url} has no version as old as {time}; its first is {loaded}"
-                    ),
-                ));
-            }
-            Some(loaded)
-        }
+        ReadVersion::Timestamp(time) => Some(version_at(url, log_store, time).await?),
     };
-    // Not the table's loaded state: that has every file already, and most queries need few.
-    let provider = DeltaTable::new(table.log_store())
+    DeltaTable::new(Arc::clone(log_store))
         .table_provider()
         .with_table_version(version)
         .await
-        .map_err(|error| read_error(&url, version, error))?;
-    Ok(provider)
+        .map_err(|error| match version {
+            None => {
+                let error = Error::from(error);
+                Error::new(ErrorKind::Storage, format!("reading delta table {url} failed"))
+                    .with_source(error)
+            }
+            Some(version) => Error::new(
+                ErrorKind::NotFound,
+                format!("version {version} of delta table {url} cannot be read"),
+            )
+            .with_source(error),
+        })
 }
 
-fn read_error(
-    url: &Url,
-    version: Option<u64>,
-    error: datafusion::common::DataFusionError,
-) -> Error {
-    use datafusion::common::DataFusionError::External;
-    match (error, version) {
-        (External(inner), version) => match inner.downcast::<DeltaTableError>() {
-            Ok(error) => match (version, *error) {
-                (Some(version), error) if !matches!(error, DeltaTableError::NotATable(_)) => {
-                    Error::new(
-                        ErrorKind::NotFound,
-                        format!("version {version} of delta table {url} cannot be read"),
-                    )
-                    .with_source(error)
-                }
-                (_, error) => table_error(url, "reading", error),
-            },
-            Err(inner) => Error::from(External(inner)),
-        },
-        (error, _) => Error::from(error),
+/// The newest version committed at or before `time`.
+async fn version_at(url: &Url, log_store: &LogStoreRef, time: DateTime<Utc>) -> Result<u64> {
+    let mut table = DeltaTable::new(Arc::clone(log_store));
+    table
+        .load_with_datetime(time)
+        .await
+        .map_err(|error| table_error(url, "reading the log of", error))?;
+    let version = table.version().unwrap_or_default();
+    let committed = table
+        .snapshot()
+        .ok()
+        .and_then(|state| state.version_timestamp(version));
+    // The library gives the first version for a time before it.
+    if committed.is_some_and(|committed| committed > time.timestamp_millis()) {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("delta table {url} has no version as old as {time}; its first is {version}"),
+        ));
     }
+    Ok(version)
 }

@@ -20,10 +20,10 @@ use weir_plan::{
 use super::commit::{Identity, Outcome, Proposal, check_ntz, check_partitioning, commit, exists};
 use super::data_type::delta_schema;
 use super::entry::Files;
-use super::error::{is_not_found, table_error};
+use super::error::table_error;
 use super::exec::DeltaWriteExec;
 use super::features::check_writable;
-use super::location::{log_store, table_url};
+use super::location::{is_vacant, log_store, table_url};
 use super::options::{DEFAULT_TARGET_FILE_SIZE_BYTES, WriteOptions};
 use super::partition::partition_columns;
 use super::schema::merge;
@@ -278,7 +278,7 @@ impl StreamSink for DeltaSink {
     async fn latest_version(&self) -> Result<Option<u64>> {
         match Snapshot::try_new(&self.log_store, None).await {
             Ok(snapshot) => Ok(Some(snapshot.version())),
-            Err(error) if is_not_found(&error) => Ok(None),
+            Err(_) if is_vacant(&self.log_store).await => Ok(None),
             Err(error) => Err(table_error(&self.url, "reading the log of", error)),
         }
     }

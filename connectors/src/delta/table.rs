@@ -12,7 +12,8 @@ use url::Url;
 use weir_plan::settings::parse_bytes;
 use weir_plan::{Error, ErrorKind, Result};
 
-use super::error::{is_not_found, table_error};
+use super::error::table_error;
+use super::location::is_vacant;
 use super::spec::StatsColumns;
 
 /// Commits between checkpoints of the log, unless the table sets `delta.checkpointInterval`. A reader
@@ -137,7 +138,7 @@ impl Table {
     pub(super) async fn read_meta(&mut self) -> Result<()> {
         let snapshot = match Snapshot::try_new(&self.log_store, None).await {
             Ok(snapshot) => snapshot,
-            Err(error) if is_not_found(&error) => return self.absent(),
+            Err(_) if is_vacant(&self.log_store).await => return self.absent(),
             Err(error) => return Err(table_error(&self.url, "reading the log of", error)),
         };
         let stats = WriterStatsConfig::from_config(snapshot.table_configuration());
@@ -158,15 +159,23 @@ impl Table {
                 return Ok(());
             }
             // After an error the state is not kept: the next load reads it anew.
-            let updated = state.update(&self.log_store, None).await;
-            updated.map_err(|error| table_error(&self.url, doing, error))?;
-            return self.keep(state);
+            return match state.update(&self.log_store, None).await {
+                Ok(()) => self.keep(state),
+                Err(_) if is_vacant(&self.log_store).await => self.absent(),
+                Err(error) => Err(table_error(&self.url, doing, error)),
+            };
         }
         match DeltaTableState::try_new(&self.log_store, None).await {
             Ok(state) => self.keep(state),
-            Err(error) if is_not_found(&error) => self.absent(),
+            Err(_) if is_vacant(&self.log_store).await => self.absent(),
             Err(error) => Err(table_error(&self.url, doing, error)),
         }
+    }
+
+    /// Drops the loaded state, so that the next [`Self::load`] reads the log from its checkpoint.
+    pub(super) fn forget(&mut self) {
+        self.state = None;
+        self.meta = None;
     }
 
     /// Takes over the state a commit led to.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::{Offset, TopicPartitionList};
@@ -27,6 +27,9 @@ const ALL_DOWN_GRACE: Duration = Duration::from_secs(3);
 
 /// The pause before what a leader election or a restart disturbed is asked again.
 const ELECTION_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long to wait for a connection before looking for trouble.
+const CONNECT_SLICE: Duration = Duration::from_millis(50);
 
 /// Offsets to look up, as Kafka's protocol spells them.
 pub(super) const EARLIEST: i64 = -2;
@@ -51,6 +54,8 @@ struct Inner {
     properties: ClientProperties,
     retry: Retry,
     client: Mutex<Option<Arc<Client>>>,
+    /// See [`Client::stand_in_for_controller`]; asked once.
+    stand_in: OnceLock<Option<i32>>,
 }
 
 impl Drop for Inner {
@@ -74,6 +79,7 @@ impl Cluster {
                 properties,
                 retry,
                 client: Mutex::new(None),
+                stand_in: OnceLock::new(),
             }),
         }
     }
@@ -177,6 +183,19 @@ impl Attempt<'_> {
         ControlFlow::Continue(())
     }
 
+    /// Waits for the first connection. Calls that block without a say come after it.
+    fn wait_connected(&self) -> Result<()> {
+        while !self.client.wait_connected(CONNECT_SLICE) {
+            if let ControlFlow::Break(error) = self.check() {
+                return Err(error);
+            }
+            if self.remaining().is_zero() {
+                return Err(self.out_of_reach(self.client.trouble().last.as_ref()));
+            }
+        }
+        Ok(())
+    }
+
     /// After an error: pauses and returns for another try, or gives up.
     fn again(&mut self, error: &ClientError) -> Result<()> {
         let passing = code::is_retried(error.code);
@@ -278,17 +297,23 @@ impl Inner {
         Ok(found)
     }
 
-    fn topic_names(&self, client: &Client) -> Result<Vec<String>> {
-        let mut attempt = self.attempt(client, "list the topics");
-        // Listing blocks without a say; so it begins when there is a connection.
-        while !client.wait_connected(Duration::from_millis(100)) {
-            if let ControlFlow::Break(error) = attempt.check() {
-                return Err(error);
-            }
-            if attempt.remaining().is_zero() {
-                return Err(attempt.out_of_reach(client.trouble().last.as_ref()));
+    fn stand_in(&self, attempt: &mut Attempt<'_>, topic: &str) -> Result<Option<i32>> {
+        if let Some(known) = self.stand_in.get() {
+            return Ok(*known);
+        }
+        attempt.wait_connected()?;
+        loop {
+            let timeout = attempt.remaining();
+            match attempt.client.stand_in_for_controller(topic, timeout) {
+                Ok(broker) => return Ok(*self.stand_in.get_or_init(|| broker)),
+                Err(error) => attempt.again(&error)?,
             }
         }
+    }
+
+    fn topic_names(&self, client: &Client) -> Result<Vec<String>> {
+        let mut attempt = self.attempt(client, "list the topics");
+        attempt.wait_connected()?;
         loop {
             match client.topic_names(attempt.remaining()) {
                 Ok(names) => {
@@ -306,8 +331,10 @@ impl Inner {
         }
         let names: Vec<String> = topics.iter().cloned().collect();
         let mut attempt = self.attempt(client, "look up the topics");
+        let broker = self.stand_in(&mut attempt, &names[0])?;
         loop {
-            let described = client.describe_topics(&names, attempt.remaining(), || attempt.check());
+            let timeout = attempt.remaining();
+            let described = client.describe_topics(&names, broker, timeout, || attempt.check());
             match described {
                 Ok(ControlFlow::Break(error)) => return Err(error),
                 Ok(ControlFlow::Continue(topics)) => {

@@ -154,7 +154,9 @@ async fn only_the_columns_asked_for_are_read() {
 #[tokio::test]
 async fn statistics_are_inexact_as_offsets_have_gaps() {
     use datafusion::physical_plan::statistics::StatisticsArgs;
-    let plan = plan(&session(2, &[]), "SELECT * FROM kafka").await;
+    let session = session(2, &[]);
+    let table = session.table_provider("kafka").await.unwrap();
+    let plan = table.scan(&session.state(), None, &[], None).await.unwrap();
     let statistics = plan
         .statistics_from_inputs(&[], &StatisticsArgs::new())
         .unwrap();

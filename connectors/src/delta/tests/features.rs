@@ -64,7 +64,8 @@ async fn features_that_cannot_be_honoured_are_refused_by_name() {
         "a-feature-of-tomorrow",
     ] {
         let place = table(&features(&[feature], &[]), &json!({}), &json!({}), true);
-        assert!(refused(&place).await.contains(feature));
+        let text = refused(&place).await;
+        assert!(text.contains(feature), "{text}");
     }
     for feature in ["typeWidening", "variantType"] {
         let place = table(

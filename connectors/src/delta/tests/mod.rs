@@ -13,3 +13,4 @@ mod reads;
 mod support;
 mod types;
 mod writes;
+mod zz_probe;

@@ -69,7 +69,7 @@ async fn views_dictionaries_and_large_and_nested_types_are_read_back_plain() {
                 2,
             )),
         ),
-        ("struct", Arc::new(nested)),
+        ("nested", Arc::new(nested)),
         ("map", map_of_strings()),
         ("bool", Arc::new(BooleanArray::from(vec![true]))),
     ];
@@ -78,7 +78,7 @@ async fn views_dictionaries_and_large_and_nested_types_are_read_back_plain() {
         .unwrap();
     let query = "select view, large, dict, cast(bytes as varchar), date64, \
                  cast(nanos as bigint), cast(millis as bigint), decimal, list, fixed, \
-                 struct['inner'], map, bool from t";
+                 get_field(nested, 'inner'), map, bool from t";
     assert_eq!(
         place.query(query).await,
         "s|l|d|b|1970-01-02|1|5000|123.45|[1, ]|[1, ]|in|{k: v}|true"

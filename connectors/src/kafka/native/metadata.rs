@@ -55,6 +55,49 @@ impl Client {
         true
     }
 
+    /// A broker to send administrative questions to where the cluster's controller is none of its
+    /// brokers (librdkafka's mock cluster); `None` where the controller can be asked, as everywhere
+    /// else. `topic` need not exist; it keeps the answer short.
+    pub(crate) fn stand_in_for_controller(
+        &self,
+        topic: &str,
+        timeout: Duration,
+    ) -> Result<Option<i32>, ClientError> {
+        let name = CString::new(topic).unwrap_or_default();
+        let mut metadata: *const sys::rd_kafka_metadata = std::ptr::null();
+        // SAFETY: live client and topic; `metadata` is written on success only, holds `broker_cnt`
+        // brokers, and is ours to destroy.
+        unsafe {
+            let topic = Owned(
+                sys::rd_kafka_topic_new(self.ptr(), name.as_ptr(), std::ptr::null_mut()),
+                sys::rd_kafka_topic_destroy,
+            );
+            if topic.0.is_null() {
+                return Err(describe_code(sys::rd_kafka_last_error()));
+            }
+            let err = sys::rd_kafka_metadata(
+                self.ptr(),
+                0,
+                topic.0,
+                &raw mut metadata,
+                millis(timeout),
+            );
+            if err as i32 != code::NONE || metadata.is_null() {
+                return Err(describe_code(err));
+            }
+            let count = usize::try_from((*metadata).broker_cnt).unwrap_or(0);
+            let brokers: Vec<i32> = (0..count)
+                .map(|index| (*(*metadata).brokers.add(index)).id)
+                .collect();
+            sys::rd_kafka_metadata_destroy(metadata);
+            let controller = sys::rd_kafka_controllerid(self.ptr(), 0);
+            Ok(brokers
+                .first()
+                .copied()
+                .filter(|_| !brokers.contains(&controller)))
+        }
+    }
+
     /// The names of all topics that may be seen.
     pub(crate) fn topic_names(&self, timeout: Duration) -> Result<Vec<String>, ClientError> {
         let mut metadata: *const sys::rd_kafka_metadata = std::ptr::null();
@@ -83,10 +126,12 @@ impl Client {
         }
     }
 
-    /// Describes `topics` (no name twice) in one request; `go_on` is asked every few milliseconds.
+    /// Describes `topics` (no name twice) in one request to `broker`, or else to the controller;
+    /// `go_on` is asked every few milliseconds.
     pub(crate) fn describe_topics<B>(
         &self,
         topics: &[String],
+        broker: Option<i32>,
         timeout: Duration,
         mut go_on: impl FnMut() -> ControlFlow<B>,
     ) -> Result<ControlFlow<B, Vec<TopicDescription>>, ClientError> {
@@ -120,6 +165,14 @@ impl Client {
                 text.as_mut_ptr(),
                 text.len(),
             );
+            if let Some(broker) = broker {
+                sys::rd_kafka_AdminOptions_set_broker(
+                    options.0,
+                    broker,
+                    text.as_mut_ptr(),
+                    text.len(),
+                );
+            }
             sys::rd_kafka_DescribeTopics(self.ptr(), collection.0, options.0, queue.0);
             queue
         };

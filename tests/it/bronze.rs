@@ -1,0 +1,124 @@
+//! Runs `kafka_to_bronze` as a child process, the way a user does, with faults where a test wants
+//! them.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use weir_tests::files::TempLake;
+use weir_tests::kafka::Broker;
+use weir_tests::process::{Finished, Process};
+
+/// A run that has to end by itself ends within this.
+pub const RUN_WITHIN: Duration = Duration::from_secs(120);
+
+/// One way to call the job; each `start` is a new process.
+#[derive(Debug, Clone)]
+pub struct Bronze {
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    pub table: String,
+    pub checkpoint: String,
+}
+
+impl Bronze {
+    /// The job over `topics` of `broker`, into table and checkpoint `bronze` of `lake`.
+    pub fn new(broker: &Broker, lake: &TempLake, topics: &[&str]) -> Self {
+        Self::bare(broker.bootstrap(), lake).arg("--topics", topics.join(","))
+    }
+
+    /// The job without topics.
+    pub fn bare(bootstrap: &str, lake: &TempLake) -> Self {
+        let table = lake.table_url("bronze");
+        let checkpoint = lake.checkpoint_url("bronze");
+        let mut job = Self {
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            table: table.clone(),
+            checkpoint: checkpoint.clone(),
+        };
+        job = job.arg("--bootstrap-servers", bootstrap);
+        job.arg("--out", table).arg("--checkpoint", checkpoint)
+    }
+
+    pub fn arg(mut self, name: &str, value: impl ToString) -> Self {
+        self.arguments.extend([name.to_owned(), value.to_string()]);
+        self
+    }
+
+    pub fn flag(mut self, name: &str) -> Self {
+        self.arguments.push(name.to_owned());
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl ToString) -> Self {
+        self.environment.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// A process that dies, or pauses, at a step: see `weir-test-node`.
+    pub fn fault(self, fault: &str, at: &str) -> Self {
+        let table = self.table_path().display().to_string();
+        self.env("WEIR_FAULT", fault)
+            .env("WEIR_FAULT_AT", at)
+            .env("WEIR_FAULT_TABLE", table)
+    }
+
+    pub fn table_path(&self) -> std::path::PathBuf {
+        self.table.trim_start_matches("file://").into()
+    }
+
+    pub fn checkpoint_path(&self) -> std::path::PathBuf {
+        self.checkpoint.trim_start_matches("file://").into()
+    }
+
+    pub fn start(&self) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir-test-node"));
+        command
+            .arg("kafka_to_bronze")
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped());
+        Process::spawn(command)
+    }
+
+    pub async fn run(&self) -> Finished {
+        self.start().wait(RUN_WITHIN).await
+    }
+
+    /// Runs to success and returns the outcome.
+    pub async fn drain(&self) -> Value {
+        let finished = self.run().await;
+        let finished = finished.expect_success();
+        let outcome = finished.last_json();
+        assert_eq!(outcome["status"], "succeeded", "{outcome}");
+        outcome
+    }
+
+    /// Runs to a failure with exit code `code` and returns the outcome.
+    pub async fn fail(&self, code: i32) -> Value {
+        let finished = self.run().await;
+        assert_eq!(finished.status.code(), Some(code), "{finished}");
+        let outcome = finished.last_json();
+        assert_eq!(outcome["status"], "failed", "{outcome}");
+        outcome
+    }
+}
+
+/// Lets a paused process go on.
+pub fn unpause(process: &mut Process) {
+    use std::io::Write;
+    let mut stdin = process.take_stdin().expect("stdin is piped");
+    stdin.write_all(b"go\n").expect("the process listens");
+}
+
+/// The sum of the offsets in an outcome's `end_offsets` or `start_offsets`.
+pub fn total(offsets: &Value) -> i64 {
+    offsets
+        .as_object()
+        .into_iter()
+        .flatten()
+        .flat_map(|(_, partitions)| partitions.as_object().into_iter().flatten())
+        .map(|(_, offset)| offset.as_i64().expect("an offset"))
+        .sum()
+}

@@ -1,0 +1,16 @@
+//! The integration tests: one binary, because linking this tree takes longer than running most of
+//! them. One module per behaviour; what they share is the library (`tests/src`) and [`bronze`].
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod bronze;
+mod drain;
+mod kill;
+mod transactions;

@@ -1,0 +1,145 @@
+//! The jobs as child processes of the tests, with faults at exact steps of the commit protocol.
+//!
+//! `weir-test-node kafka_to_bronze ARGS...` is the job's own `main`. Environment:
+//! - `WEIR_FAULT_AT=STEP[:BATCH]`, STEP one of `started`, `offsets_logged`, `mid_write`, `prepared`,
+//!   `sink_committed`, `closed`; without a batch, the first one that takes the step;
+//! - `WEIR_FAULT=kill`: SIGKILL to itself there; `pause`: write `PAUSED` on stderr and wait for a line
+//!   on stdin;
+//! - `WEIR_FAULT_TABLE=DIR`: where `mid_write` watches for a data file of the batch.
+
+#![allow(clippy::panic, clippy::expect_used, reason = "a test's helper")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use weir::{BatchStep, QueryEvent, QueryListener};
+use weir_tests::files::files_under;
+
+#[global_allocator]
+static ALLOCATOR: weir::program::Allocator = weir::program::ALLOCATOR;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let job = arguments.next().unwrap_or_default();
+    let arguments = std::iter::once(program).chain(arguments);
+    let listeners: Vec<Arc<dyn QueryListener>> = match Fault::from_environment() {
+        Some(fault) => vec![Arc::new(fault)],
+        None => Vec::new(),
+    };
+    match job.to_str() {
+        Some("kafka_to_bronze") => weir_jobs::kafka_to_bronze::main(arguments, listeners),
+        _ => panic!("no job {}", job.display()),
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    Kill,
+    Pause,
+}
+
+struct Fault {
+    step: String,
+    batch: Option<u64>,
+    action: Action,
+    table: Option<PathBuf>,
+    done: AtomicBool,
+}
+
+impl Fault {
+    fn from_environment() -> Option<Self> {
+        let at = std::env::var("WEIR_FAULT_AT").ok()?;
+        let (step, batch) = match at.split_once(':') {
+            Some((step, batch)) => (step, Some(batch.parse().expect("a batch number"))),
+            None => (at.as_str(), None),
+        };
+        let action = match std::env::var("WEIR_FAULT").as_deref() {
+            Ok("kill") => Action::Kill,
+            Ok("pause") => Action::Pause,
+            other => panic!("WEIR_FAULT is {other:?}"),
+        };
+        Some(Self {
+            step: step.to_owned(),
+            batch,
+            action,
+            table: std::env::var_os("WEIR_FAULT_TABLE").map(PathBuf::from),
+            done: AtomicBool::new(false),
+        })
+    }
+
+    fn is_due(&self, step: &str, batch: Option<u64>) -> bool {
+        self.step == step
+            && (self.batch.is_none() || self.batch == batch)
+            && !self.done.swap(true, Ordering::SeqCst)
+    }
+}
+
+impl QueryListener for Fault {
+    fn on_event(&self, event: &QueryEvent) {
+        match event {
+            QueryEvent::Started { .. } if self.is_due("started", None) => act(self.action),
+            QueryEvent::Step { batch_id, step } => {
+                let batch = Some(batch_id.0);
+                if *step == BatchStep::OffsetsLogged && self.is_due("mid_write", batch) {
+                    let table = self.table.clone().expect("WEIR_FAULT_TABLE");
+                    act_at_first_file(self.action, table);
+                }
+                let name = match step {
+                    BatchStep::OffsetsLogged => "offsets_logged",
+                    BatchStep::Prepared => "prepared",
+                    BatchStep::SinkCommitted => "sink_committed",
+                    BatchStep::Closed => "closed",
+                };
+                if self.is_due(name, batch) {
+                    act(self.action);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn act(action: Action) {
+    match action {
+        Action::Kill => die(),
+        Action::Pause => {
+            eprintln!("PAUSED");
+            let mut line = String::new();
+            let _ = std::io::stdin().read_line(&mut line);
+        }
+    }
+}
+
+/// Acts as soon as the batch's first data file exists: other tasks are still writing.
+fn act_at_first_file(action: Action, table: PathBuf) {
+    let data =
+        move || -> BTreeSet<PathBuf> { files_under(&table, ".parquet").into_iter().collect() };
+    let before = data();
+    std::thread::spawn(move || {
+        loop {
+            if data().difference(&before).next().is_some() {
+                act(action);
+                return;
+            }
+            std::thread::yield_now();
+        }
+    });
+}
+
+#[allow(
+    unsafe_code,
+    reason = "there is no safe way to send SIGKILL to oneself"
+)]
+fn die() {
+    // SAFETY: kill(2) with our own process id touches no memory.
+    unsafe {
+        libc::kill(libc::getpid(), libc::SIGKILL);
+    }
+    loop {
+        std::thread::park();
+    }
+}
