@@ -115,6 +115,11 @@ fn reads_stream(node: &LogicalPlan) -> bool {
 /// The name of an operation that needs more than one batch's rows.
 fn stateful(node: &LogicalPlan) -> Option<&'static str> {
     match node {
+        LogicalPlan::Subquery(_) => Some("a subquery"),
+        // The static rows would come again with every batch.
+        LogicalPlan::Union(union) if !union.inputs.iter().all(|input| reads_stream(input)) => {
+            Some("a union with a table that is no stream")
+        }
         LogicalPlan::Aggregate(_) => Some("an aggregation"),
         LogicalPlan::Window(_) => Some("a window function"),
         LogicalPlan::Sort(_) => Some("sorting"),
@@ -131,7 +136,7 @@ fn stateful(node: &LogicalPlan) -> Option<&'static str> {
             (_, _, JoinType::Inner)
             | (true, _, JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti)
             | (_, true, JoinType::Right | JoinType::RightSemi | JoinType::RightAnti) => None,
-            _ => Some("an outer join that keeps the static side's rows"),
+            _ => Some("a join that returns unmatched rows of the static side"),
         },
         _ => None,
     }

@@ -4,6 +4,10 @@
 //! `prepared/N` fixes what it wrote. Whoever creates `prepared/N` owns the batch: a second process,
 //! or a process that was paused and woke up, loses that put and stops, naming the winner. There is no
 //! lock, so nothing has to time out after a crash.
+//!
+//! History is bounded, so a process that slept for long may find the names it wants to put free
+//! again. That is why an owner also looks for batches planned after its own: they exist if its name
+//! was purged.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +16,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use weir_plan::{BatchId, Error, ErrorKind, QueryId, Result};
 
-use crate::log::{CommitsEntry, Metadata, OffsetsEntry, PreparedEntry, Writer, decode, encode};
+use crate::log::{
+    BatchEntry, CommitsEntry, Metadata, OffsetsEntry, PreparedEntry, Writer, decode, encode,
+};
 use crate::store::{CheckpointStore, Put};
 
 const METADATA: &str = "metadata";
@@ -48,17 +54,13 @@ impl Checkpoint {
     /// `CheckpointMismatch` when the checkpoint is another query's, or its `metadata` is missing
     /// though it holds batches; `CorruptCheckpoint` when `metadata` is damaged.
     pub async fn open(store: Arc<dyn CheckpointStore>, wanted: Metadata) -> Result<Self> {
-        let found: Option<Metadata> = read(store.as_ref(), METADATA).await?;
-        let metadata = match found {
+        let metadata = match find_metadata(store.as_ref()).await? {
             Some(found) => found,
-            None => {
-                refuse_orphaned_batches(store.as_ref()).await?;
-                match create(store.as_ref(), METADATA, &wanted).await? {
-                    None => wanted.clone(),
-                    // Another process made it at this very moment; the batches will tell who wins.
-                    Some(theirs) => theirs,
-                }
-            }
+            None => match create(store.as_ref(), METADATA, &wanted).await? {
+                None => wanted.clone(),
+                // Another process made it at this very moment; the batches will tell who wins.
+                Some(theirs) => theirs,
+            },
         };
         let checkpoint = Self { store, metadata };
         checkpoint.check_identity(&wanted)?;
@@ -70,8 +72,7 @@ impl Checkpoint {
     /// # Errors
     /// As [`Self::open`].
     pub async fn peek(store: Arc<dyn CheckpointStore>, wanted: Metadata) -> Result<Option<Self>> {
-        let Some(metadata) = read(store.as_ref(), METADATA).await? else {
-            refuse_orphaned_batches(store.as_ref()).await?;
+        let Some(metadata) = find_metadata(store.as_ref()).await? else {
             return Ok(None);
         };
         let checkpoint = Self { store, metadata };
@@ -95,9 +96,20 @@ impl Checkpoint {
     ///
     /// # Errors
     /// `CheckpointMismatch` when an entry that must exist is missing, `CorruptCheckpoint` when one
-    /// is damaged.
+    /// is damaged, `Fenced` when another process moves on while this one looks.
     pub async fn recover(&self) -> Result<Recovery> {
         let offsets = self.batches(OFFSETS).await?;
+        match self.recover_from(&offsets).await {
+            // To a process that is not alone, entries come and go between two looks.
+            Err(error) if error.kind() == ErrorKind::CheckpointMismatch => {
+                self.refuse_newer(offsets.last().copied()).await?;
+                Err(error)
+            }
+            recovered => recovered,
+        }
+    }
+
+    async fn recover_from(&self, offsets: &BTreeSet<BatchId>) -> Result<Recovery> {
         let prepared = self.batches(PREPARED).await?;
         let commits = self.batches(COMMITS).await?;
         let newest = offsets.last().copied();
@@ -113,7 +125,7 @@ impl Checkpoint {
             return Ok(Recovery::Fresh);
         };
         if let Some(previous) = newest.previous() {
-            for (dir, batches) in [(OFFSETS, &offsets), (COMMITS, &commits)] {
+            for (dir, batches) in [(OFFSETS, offsets), (COMMITS, &commits)] {
                 if !batches.contains(&previous) {
                     return Err(self.missing(
                         &format!("{dir}/{previous}"),
@@ -122,27 +134,29 @@ impl Checkpoint {
                 }
             }
         }
-        let entry: OffsetsEntry = self.read_batch(OFFSETS, newest).await?;
-        if entry.batch_id != newest {
-            return Err(Error::new(
-                ErrorKind::CorruptCheckpoint,
-                format!(
-                    "checkpoint entry {}/{OFFSETS}/{newest} says it is batch {}: it was copied or \
-                     renamed; restore the checkpoint",
-                    self.location(),
-                    entry.batch_id
-                ),
-            ));
+        let (prepared, closed) = (prepared.contains(&newest), commits.contains(&newest));
+        // With the ranges gone, the batch could only be planned anew: if the table holds it, it
+        // would skip the new ranges, and records would be lost.
+        let advice = if prepared || closed {
+            "restore it, or start a new checkpoint and a new table"
+        } else {
+            "nothing of this batch is in the table: delete the entry, and the batch is planned anew"
+        };
+        let batch: OffsetsEntry = self.read_batch(OFFSETS, newest, advice).await?;
+        self.check_sources(&batch)?;
+        if closed {
+            let advice = "delete the entry: the batch is committed again, and the table skips \
+                          what it holds";
+            let _: CommitsEntry = self.read_batch(COMMITS, newest, advice).await?;
+            return Ok(Recovery::Closed(batch));
         }
-        self.check_sources(&entry)?;
-        if commits.contains(&newest) {
-            return Ok(Recovery::Closed(entry));
+        if prepared {
+            let advice = "delete the entry: the batch runs again over its logged offsets, and the \
+                          table skips it if it holds it";
+            let written = self.read_batch(PREPARED, newest, advice).await?;
+            return Ok(Recovery::Commit(batch, written));
         }
-        if prepared.contains(&newest) {
-            let written = self.read_batch(PREPARED, newest).await?;
-            return Ok(Recovery::Commit(entry, written));
-        }
-        Ok(Recovery::Rerun(entry))
+        Ok(Recovery::Rerun(batch))
     }
 
     /// Logs what a new batch reads.
@@ -150,11 +164,7 @@ impl Checkpoint {
     /// # Errors
     /// `Fenced`, naming the winner, when another process planned this batch first.
     pub async fn log_offsets(&self, entry: &OffsetsEntry) -> Result<()> {
-        let path = format!("{OFFSETS}/{}", entry.batch_id);
-        match create(self.store.as_ref(), &path, entry).await? {
-            None => Ok(()),
-            Some(theirs) => Err(self.fenced(entry.batch_id, "planned", &theirs.writer)),
-        }
+        self.log(OFFSETS, entry, "planned").await
     }
 
     /// Logs what a batch wrote, and makes this process its owner.
@@ -162,11 +172,8 @@ impl Checkpoint {
     /// # Errors
     /// `Fenced`, naming the winner, when another process prepared this batch first.
     pub async fn log_prepared(&self, entry: &PreparedEntry) -> Result<()> {
-        let path = format!("{PREPARED}/{}", entry.batch_id);
-        match create(self.store.as_ref(), &path, entry).await? {
-            None => Ok(()),
-            Some(theirs) => Err(self.fenced(entry.batch_id, "prepared", &theirs.writer)),
-        }
+        self.log(PREPARED, entry, "prepared").await?;
+        self.refuse_newer(Some(entry.batch_id)).await
     }
 
     /// Closes a batch.
@@ -175,19 +182,16 @@ impl Checkpoint {
     /// `Fenced`, naming the winner, when another process closed this batch first: the batch is
     /// committed, once, and that process goes on from it.
     pub async fn log_commit(&self, entry: &CommitsEntry) -> Result<()> {
-        let path = format!("{COMMITS}/{}", entry.batch_id);
-        match create(self.store.as_ref(), &path, entry).await? {
-            None => Ok(()),
-            Some(theirs) => Err(self.fenced(entry.batch_id, "closed", &theirs.writer)),
-        }
+        self.log(COMMITS, entry, "closed").await
     }
 
-    /// Deletes entries of batches older than the newest `retain` up to `newest`.
+    /// Deletes entries of batches older than the newest `retain` up to `newest`; the last two stay,
+    /// whatever `retain` says, because recovery looks at both.
     ///
     /// # Errors
     /// `Storage` or `Unavailable`; what is left over is deleted by a later call.
     pub async fn purge(&self, newest: BatchId, retain: u64) -> Result<()> {
-        let Some(keep_from) = newest.0.checked_sub(retain.saturating_sub(1)) else {
+        let Some(keep_from) = newest.0.checked_sub(retain.max(2) - 1) else {
             return Ok(());
         };
         // `commits` goes last: at any crash in between, a batch without its commit has no offsets
@@ -248,21 +252,57 @@ impl Checkpoint {
         ))
     }
 
-    async fn read_batch<T: DeserializeOwned>(&self, dir: &str, batch: BatchId) -> Result<T> {
-        let path = format!("{dir}/{batch}");
-        match read(self.store.as_ref(), &path).await {
-            Ok(Some(entry)) => Ok(entry),
-            Ok(None) => Err(self.missing(&path, "it was listed a moment ago")),
-            // Nothing of a batch is committed from a planned entry, and the table skips a batch it
-            // holds already: in either case the damaged entry may go.
-            Err(error) if error.kind() == ErrorKind::CorruptCheckpoint && dir != COMMITS => {
-                Err(error.context(format!(
-                    "batch {batch} is not closed, so nothing is lost by deleting this entry and \
-                     starting again"
-                )))
-            }
-            Err(error) => Err(error),
+    async fn log<T: BatchEntry>(&self, dir: &str, entry: &T, did: &str) -> Result<()> {
+        let path = format!("{dir}/{}", entry.batch_id());
+        match create(self.store.as_ref(), &path, entry).await? {
+            None => Ok(()),
+            Some(theirs) => Err(self.fenced(entry.batch_id(), did, theirs.writer())),
         }
+    }
+
+    /// Stops a process that is not alone: another one has planned a batch after `newest`.
+    async fn refuse_newer(&self, newest: Option<BatchId>) -> Result<()> {
+        let Some(last) = self.batches(OFFSETS).await?.last().copied() else {
+            return Ok(());
+        };
+        if Some(last) <= newest {
+            return Ok(());
+        }
+        let path = format!("{OFFSETS}/{last}");
+        match read::<OffsetsEntry>(self.store.as_ref(), &path).await? {
+            Some(theirs) => Err(self.fenced(last, "planned", &theirs.writer)),
+            None => Err(self.missing(&path, "it was listed a moment ago")),
+        }
+    }
+
+    /// The entry of `batch` in `dir`; `advice` is what to do if it is damaged.
+    async fn read_batch<T: BatchEntry>(
+        &self,
+        dir: &str,
+        batch: BatchId,
+        advice: &str,
+    ) -> Result<T> {
+        let path = format!("{dir}/{batch}");
+        let entry: T = match read(self.store.as_ref(), &path).await {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Err(self.missing(&path, "it was listed a moment ago")),
+            Err(error) if error.kind() == ErrorKind::CorruptCheckpoint => {
+                return Err(Error::new(error.kind(), format!("{error}; {advice}")));
+            }
+            Err(error) => return Err(error),
+        };
+        if entry.batch_id() == batch {
+            return Ok(entry);
+        }
+        Err(Error::new(
+            ErrorKind::CorruptCheckpoint,
+            format!(
+                "checkpoint entry {}/{path} says it is batch {}: it was copied or renamed; restore \
+                 the checkpoint",
+                self.location(),
+                entry.batch_id()
+            ),
+        ))
     }
 
     async fn batches(&self, dir: &str) -> Result<BTreeSet<BatchId>> {
@@ -300,21 +340,29 @@ async fn batches(store: &dyn CheckpointStore, dir: &str) -> Result<BTreeSet<Batc
         .collect())
 }
 
-async fn refuse_orphaned_batches(store: &dyn CheckpointStore) -> Result<()> {
-    for dir in [OFFSETS, PREPARED, COMMITS] {
-        if let Some(batch) = batches(store, dir).await?.last() {
-            return Err(Error::new(
-                ErrorKind::CheckpointMismatch,
-                format!(
-                    "checkpoint entry {}/{METADATA} is missing, though {dir}/{batch} exists: with a \
-                     new query id every batch would be committed a second time; restore it, or \
-                     start a new checkpoint and a new table",
-                    store.location()
-                ),
-            ));
-        }
+async fn find_metadata(store: &dyn CheckpointStore) -> Result<Option<Metadata>> {
+    if let Some(found) = read(store, METADATA).await? {
+        return Ok(Some(found));
     }
-    Ok(())
+    for dir in [OFFSETS, PREPARED, COMMITS] {
+        let Some(batch) = batches(store, dir).await?.last().copied() else {
+            continue;
+        };
+        // Another process may have made both since the first look.
+        if let Some(found) = read(store, METADATA).await? {
+            return Ok(Some(found));
+        }
+        return Err(Error::new(
+            ErrorKind::CheckpointMismatch,
+            format!(
+                "checkpoint entry {}/{METADATA} is missing, though {dir}/{batch} exists: with a \
+                 new query id every batch would be committed a second time; restore it, or \
+                 start a new checkpoint and a new table",
+                store.location()
+            ),
+        ));
+    }
+    Ok(None)
 }
 
 async fn read<T: DeserializeOwned>(store: &dyn CheckpointStore, path: &str) -> Result<Option<T>> {

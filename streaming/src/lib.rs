@@ -11,6 +11,8 @@ mod progress;
 mod query;
 mod runner;
 pub mod store;
+#[cfg(test)]
+mod testing;
 mod trigger;
 
 pub use progress::{

@@ -1,15 +1,20 @@
 //! The commit step: files become part of the table, exactly once.
 //!
-//! Each try reads the log up to its newest version, looks whether the batch is in it, checks that its
-//! files still fit, and puts the next version under the condition that it does not exist. Whoever
-//! loses that put starts over with the same files. A put whose answer was lost is settled the same
-//! way: by what the log says next.
+//! Each try looks whether the batch is in the newest version it knows, checks that its files fit that
+//! version, and puts the next one under the condition that it does not exist: what was looked at is
+//! what is built on. Whoever loses that put reads the log and starts over with the same files. A put
+//! whose answer was lost is settled the same way: by what the log says next.
+//!
+//! The put is made here and not through delta-rs' commit builder, which lists the log and replays
+//! every file of the table at each commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use bytes::Bytes;
+use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Action, StructType, Transaction};
+use deltalake::logstore::{CommitOrBytes, LogStore as _};
 use deltalake::protocol::DeltaOperation;
 use serde_json::Value;
 use tracing::{debug, warn};
@@ -17,7 +22,7 @@ use uuid::Uuid;
 use weir_plan::{Error, ErrorKind, Result};
 
 use super::entry::Files;
-use super::error::{is_conflict, table_error};
+use super::error::table_error;
 use super::features::{allows_timestamp_ntz, check_writable};
 use super::log_action::{create, widen};
 use super::schema::{has_timestamp_ntz, merge};
@@ -147,7 +152,11 @@ async fn landed(
     refresh: bool,
     base: &mut Option<Option<u64>>,
 ) -> Result<Option<Outcome>> {
-    table.load(refresh).await?;
+    if refresh {
+        table.read().await?;
+    } else {
+        table.ensure_read().await?;
+    }
     let found = match &proposal.identity {
         Identity::Transaction { app_id, version } => table
             .transaction_version(app_id)
@@ -170,73 +179,100 @@ async fn landed(
     }))
 }
 
-/// One conditional put of the next version.
+/// One conditional put of the version after the one known.
 async fn put(
     table: &mut Table,
     proposal: &Proposal,
     base: Option<u64>,
 ) -> std::result::Result<u64, Failure> {
-    let meta = table.meta().await.map_err(Failure::Store)?;
-    let mut actions = actions(table, proposal, meta.as_ref(), base).map_err(Failure::Refused)?;
+    let mut actions = table_actions(table, proposal, base).map_err(Failure::Refused)?;
+    let changed = !actions.is_empty();
     actions.extend(proposal.files.adds.iter().cloned().map(Action::Add));
+    let known = table.version();
     if actions.is_empty() {
         // An empty append to a table that is there.
-        return table
-            .version()
-            .ok_or_else(|| Failure::Refused(Error::internal("nothing to commit")));
+        return known.ok_or_else(|| Failure::Refused(Error::internal("nothing to commit")));
     }
-    // Retries are this module's: the library's own would not look for the batch again.
-    let mut properties = CommitProperties::default()
-        .with_max_retries(0)
-        .with_create_checkpoint(false)
-        .with_cleanup_expired_logs(Some(false))
-        .with_metadata(commit_info(proposal));
-    if let Identity::Transaction { app_id, version } = &proposal.identity {
-        // Without a time, which would let it expire: a batch is never committed twice, however late.
-        properties = properties.with_application_transaction(Transaction::new(app_id, *version));
+    if known.is_some() && !table.still_there().await.map_err(Failure::Store)? {
+        return Err(Failure::Store(Error::new(
+            ErrorKind::Storage,
+            format!("the newest version of delta table {} is gone", table.url()),
+        )));
     }
-    let url = table.url().clone();
-    let committed = CommitBuilder::from(properties)
-        .with_actions(actions)
-        .build(
-            table.state().map(|state| state as _),
-            table.log_store().clone(),
-            proposal.operation.clone(),
-        )
+    let version = known.map_or(0, |known| known + 1);
+    let entry = entry(proposal, actions, known)?;
+    // Only a put that finds no such version succeeds: no lock, and no list of the log.
+    let written = table
+        .log_store()
+        .write_commit_entry(version, CommitOrBytes::LogBytes(entry), Uuid::new_v4())
         .await;
-    match committed {
-        Ok(finalized) => {
-            let version = finalized.version();
-            table.keep(finalized.snapshot).map_err(Failure::Store)?;
-            if let Identity::Transaction { app_id, version } = &proposal.identity {
-                table.note_transaction(app_id, Some(*version));
-            }
-            table.checkpoint_if_due(version).await;
-            Ok(version)
-        }
-        Err(error) if is_conflict(&error) => {
-            Err(Failure::Conflict(table_error(&url, "committing to", error)))
+    match written {
+        Ok(()) => {}
+        Err(TransactionError::VersionAlreadyExists(_)) => {
+            return Err(Failure::Conflict(Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "version {version} of delta table {} is another writer's",
+                    table.url()
+                ),
+            )));
         }
         Err(error) => {
-            let error = table_error(&url, "committing to", error);
-            Err(match error.kind() {
-                ErrorKind::Unsupported | ErrorKind::SchemaMismatch => Failure::Refused(error),
-                _ => Failure::Store(error),
-            })
+            let error = table_error(table.url(), "committing to", error.into());
+            return Err(Failure::Store(error));
         }
     }
+    table.committed(version, changed).await;
+    if let Identity::Transaction {
+        app_id,
+        version: epoch,
+    } = &proposal.identity
+    {
+        table.note_transaction(app_id, version, Some(*epoch));
+    }
+    table.checkpoint_if_due(version).await;
+    Ok(version)
+}
+
+/// The log entry of `actions`.
+fn entry(
+    proposal: &Proposal,
+    mut actions: Vec<Action>,
+    read_version: Option<u64>,
+) -> std::result::Result<Bytes, Failure> {
+    let mut info = proposal.operation.get_commit_info();
+    info.timestamp = Some(chrono::Utc::now().timestamp_millis());
+    info.engine_info = Some(concat!("weir/", env!("CARGO_PKG_VERSION")).to_owned());
+    info.read_version = read_version;
+    // Only adds, and nothing was read: others' transactions need not conflict with it.
+    info.is_blind_append = Some(true);
+    if !proposal.info.is_empty() {
+        // The one field of a commit that every engine's history shows; it is a string.
+        info.user_metadata = serde_json::to_string(&proposal.info).ok();
+    }
+    actions.insert(0, Action::CommitInfo(info));
+    let transactions = match &proposal.identity {
+        // Without a time, which would let it expire: a batch is never committed twice, however late.
+        Identity::Transaction { app_id, version } => vec![Transaction::new(app_id, *version)],
+        Identity::Files => Vec::new(),
+    };
+    CommitData::new(
+        actions,
+        proposal.operation.clone(),
+        HashMap::new(),
+        transactions,
+    )
+    .get_bytes()
+    .map_err(|error| {
+        Failure::Refused(Error::internal("cannot encode a delta log entry").with_source(error))
+    })
 }
 
 /// The actions beside the files: those that create the table or widen its schema.
-fn actions(
-    table: &Table,
-    proposal: &Proposal,
-    meta: Option<&TableMeta>,
-    base: Option<u64>,
-) -> Result<Vec<Action>> {
+fn table_actions(table: &Table, proposal: &Proposal, base: Option<u64>) -> Result<Vec<Action>> {
     let files = &proposal.files;
     let place = format!("delta table {}", table.url());
-    let Some(meta) = meta else {
+    let Some(meta) = table.meta() else {
         return create(&files.schema, &files.partition_by);
     };
     if proposal.must_create {
@@ -246,7 +282,7 @@ fn actions(
     check_partitioning(
         &place,
         &files.partition_by,
-        &meta.metadata.partition_columns(),
+        meta.metadata.partition_columns(),
     )?;
     let merged = merge(&meta.schema, &files.schema, proposal.merge_schema, &place)?;
     check_nulls(&place, &meta.schema, &files.schema)?;
@@ -315,23 +351,6 @@ fn check_nulls(place: &str, own: &StructType, written: &StructType) -> Result<()
     }
 }
 
-fn commit_info(proposal: &Proposal) -> Vec<(String, Value)> {
-    let mut info = vec![
-        // Only adds, and nothing was read: writers and OPTIMIZE may reorder it.
-        ("isBlindAppend".to_owned(), Value::Bool(true)),
-        (
-            "clientVersion".to_owned(),
-            Value::from(concat!("weir.", env!("CARGO_PKG_VERSION"))),
-        ),
-    ];
-    if !proposal.info.is_empty() {
-        // The one field of a commit every engine's history shows; it is a string.
-        let text = serde_json::to_string(&proposal.info).unwrap_or_default();
-        info.push(("userMetadata".to_owned(), Value::from(text)));
-    }
-    info
-}
-
 fn unknown(table: &Table, proposal: &Proposal, error: Error) -> Error {
     let what = match &proposal.identity {
         Identity::Transaction { app_id, version } => {
@@ -351,7 +370,6 @@ fn backoff(tries: u32) -> Duration {
         .saturating_mul(1 << tries.min(16))
         .min(BACKOFF_MAX);
     let (random, _) = Uuid::new_v4().as_u64_pair();
-    #[allow(clippy::cast_precision_loss)]
     let share = random as f64 / u64::MAX as f64;
     full.mul_f64(share)
 }

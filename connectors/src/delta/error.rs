@@ -21,19 +21,6 @@ pub(super) fn no_table(url: &Url) -> Error {
     )
 }
 
-/// Whether `error` says that another writer committed first, and nothing else.
-pub(super) fn is_conflict(error: &DeltaTableError) -> bool {
-    matches!(
-        error,
-        DeltaTableError::VersionAlreadyExists(_)
-            | DeltaTableError::Transaction {
-                source: TransactionError::VersionAlreadyExists(_)
-                    | TransactionError::CommitConflict(_)
-                    | TransactionError::MaxCommitAttempts(_)
-            }
-    )
-}
-
 fn kind_of(error: &DeltaTableError) -> ErrorKind {
     match error {
         DeltaTableError::SchemaMismatch { .. } => ErrorKind::SchemaMismatch,
@@ -41,7 +28,6 @@ fn kind_of(error: &DeltaTableError) -> ErrorKind {
         | DeltaTableError::Transaction {
             source: TransactionError::UnsupportedTableFeatures(_),
         } => ErrorKind::Unsupported,
-        _ if is_conflict(error) => ErrorKind::Unavailable,
         DeltaTableError::ObjectStore { .. } | DeltaTableError::Io { .. } => ErrorKind::Storage,
         // delta-rs wraps I/O errors in several others, and has text where it lost them.
         other if has_compute_cause(other) => ErrorKind::Compute,

@@ -30,6 +30,7 @@ mod sink;
 mod spec;
 mod table;
 mod task;
+mod transaction;
 
 #[cfg(test)]
 mod tests;

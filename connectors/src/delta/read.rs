@@ -48,8 +48,11 @@ async fn load(
         .map_err(|error| match version {
             None => {
                 let error = Error::from(error);
-                Error::new(ErrorKind::Storage, format!("reading delta table {url} failed"))
-                    .with_source(error)
+                Error::new(
+                    ErrorKind::Storage,
+                    format!("reading delta table {url} failed"),
+                )
+                .with_source(error)
             }
             Some(version) => Error::new(
                 ErrorKind::NotFound,

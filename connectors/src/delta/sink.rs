@@ -89,8 +89,8 @@ impl DeltaSink {
     /// `InvalidArgument` for a table that must not be there; else as [`StreamSink::open`].
     pub async fn prepare_append(&self, schema: SchemaRef, mode: AppendMode) -> Result<bool> {
         let mut table = self.table.lock().await;
-        table.read_meta().await?;
-        let meta = table.meta().await?;
+        table.read().await?;
+        let meta = table.meta();
         match mode {
             AppendMode::Ignore if meta.is_some() => return Ok(false),
             AppendMode::ErrorIfExists if meta.is_some() => {
@@ -98,7 +98,7 @@ impl DeltaSink {
             }
             _ => {}
         }
-        self.spec(&schema, meta.as_ref())?;
+        self.spec(&schema, meta)?;
         Ok(true)
     }
 
@@ -116,7 +116,7 @@ impl DeltaSink {
         mode: AppendMode,
     ) -> Result<Option<u64>> {
         let mut table = self.table.lock().await;
-        table.load(true).await?;
+        table.read().await?;
         if mode == AppendMode::Ignore && table.version().is_some() {
             return Ok(None);
         }
@@ -124,7 +124,7 @@ impl DeltaSink {
             Some(files) => files,
             None if mode == AppendMode::Append && table.version().is_some() => return Ok(None),
             None => {
-                let spec = self.spec(&schema, table.meta().await?.as_ref())?;
+                let spec = self.spec(&schema, table.meta())?;
                 Files {
                     adds: Vec::new(),
                     schema: spec.schema,
@@ -207,11 +207,11 @@ impl DeltaSink {
         check_writable(place, &meta.protocol, &meta.metadata, &meta.schema)?;
         let own = meta.metadata.partition_columns();
         if !self.partition_by.is_empty() {
-            check_partitioning(place, &self.partition_by, &own)?;
+            check_partitioning(place, &self.partition_by, own)?;
         }
         let merged = merge(&meta.schema, data, self.options.merge_schema, place)?;
         check_ntz(place, meta, &merged.schema)?;
-        let columns = partition_columns(&own, &merged.schema, place)?;
+        let columns = partition_columns(own, &merged.schema, place)?;
         Ok((merged.schema, columns))
     }
 }
@@ -228,15 +228,15 @@ impl StreamSink for DeltaSink {
 
     async fn open(&self, _query_id: QueryId, schema: SchemaRef) -> Result<()> {
         let mut table = self.table.lock().await;
-        table.read_meta().await?;
-        let meta = table.meta().await?;
-        self.spec(&schema, meta.as_ref()).map(|_| ())
+        table.read().await?;
+        self.spec(&schema, table.meta()).map(|_| ())
     }
 
     async fn write_step(&self, schema: SchemaRef) -> Result<Arc<dyn WriteStep>> {
-        let meta = self.table.lock().await.meta().await?;
+        let mut table = self.table.lock().await;
+        table.ensure_read().await?;
         Ok(Arc::new(DeltaWriteStep {
-            spec: Arc::new(self.spec(&schema, meta.as_ref())?),
+            spec: Arc::new(self.spec(&schema, table.meta())?),
             input: schema,
         }))
     }

@@ -1,12 +1,16 @@
-//! The table as a writer knows it: read once, then kept true by its own commits.
+//! The table as a writer knows it: its newest version and what that asks of writers.
+//!
+//! The list of files is never loaded: an append does not need it, and a commit to a table of many
+//! files costs what one to an empty table does. What is known stays true over the writer's own
+//! commits, because each is put under the condition that nobody else made that version.
 
 use std::sync::Arc;
 
 use deltalake::DeltaTable;
 use deltalake::kernel::{Metadata, Protocol, Snapshot, StructType};
-use deltalake::logstore::{LogStore, LogStoreRef};
+use deltalake::logstore::{LogStore as _, LogStoreRef, ObjectStoreRef, commit_uri_from_version};
 use deltalake::operations::write::WriterStatsConfig;
-use deltalake::table::state::DeltaTableState;
+use object_store::ObjectStoreExt as _;
 use tracing::warn;
 use url::Url;
 use weir_plan::settings::parse_bytes;
@@ -15,10 +19,12 @@ use weir_plan::{Error, ErrorKind, Result};
 use super::error::table_error;
 use super::location::is_vacant;
 use super::spec::StatsColumns;
+use super::transaction::{self, Known};
 
 /// Commits between checkpoints of the log, unless the table sets `delta.checkpointInterval`. A reader
-/// reads at most so many small files beside the checkpoint; a writer pays for one in so many commits.
-const CHECKPOINT_INTERVAL: u64 = 20;
+/// reads at most so many small files beside the checkpoint; a writer pays for a checkpoint, which
+/// lists every file of the table, once in so many commits.
+const CHECKPOINT_INTERVAL: u64 = 50;
 
 /// What a table's log says about writing to it, at one version.
 #[derive(Debug, Clone)]
@@ -30,21 +36,18 @@ pub(super) struct TableMeta {
 }
 
 impl TableMeta {
-    fn new(
-        protocol: &Protocol,
-        metadata: &Metadata,
-        schema: Arc<StructType>,
-        stats: WriterStatsConfig,
-    ) -> Self {
+    fn new(snapshot: &Snapshot) -> Self {
+        let stats = WriterStatsConfig::from_config(snapshot.table_configuration());
+        let metadata = snapshot.metadata();
         let first = metadata
             .configuration()
             .get("delta.dataSkippingNumIndexedCols")
             .and_then(|text| text.trim().parse().ok())
             .filter(|first| *first >= -1);
         Self {
-            protocol: protocol.clone(),
+            protocol: snapshot.protocol().clone(),
             metadata: metadata.clone(),
-            schema,
+            schema: snapshot.schema(),
             stats: StatsColumns {
                 first: first.unwrap_or(StatsColumns::default().first),
                 named: stats.stats_columns,
@@ -68,22 +71,18 @@ impl TableMeta {
     }
 }
 
-/// A transaction version known to hold at a table version.
-#[derive(Debug, Clone)]
-struct KnownTransaction {
-    app_id: String,
-    version: Option<i64>,
-    at: u64,
+#[derive(Debug)]
+struct Head {
+    version: u64,
+    meta: TableMeta,
 }
 
 /// See the module's documentation.
 pub(super) struct Table {
     url: Url,
     log_store: LogStoreRef,
-    /// With the list of files; from the first commit on.
-    state: Option<DeltaTableState>,
-    meta: Option<TableMeta>,
-    transaction: Option<KnownTransaction>,
+    head: Option<Head>,
+    transaction: Option<Known>,
     /// The table's own id, once seen: another table in its place is not the one written so far.
     id: Option<String>,
 }
@@ -102,8 +101,7 @@ impl Table {
         Self {
             url,
             log_store,
-            state: None,
-            meta: None,
+            head: None,
             transaction: None,
             id: None,
         }
@@ -117,103 +115,68 @@ impl Table {
         &self.log_store
     }
 
-    pub(super) fn state(&self) -> Option<&DeltaTableState> {
-        self.state.as_ref()
-    }
-
-    /// The loaded version.
+    /// The newest version known; `None` before [`Self::read`] and without a table.
     pub(super) fn version(&self) -> Option<u64> {
-        self.state.as_ref().map(DeltaTableState::version)
+        self.head.as_ref().map(|head| head.version)
     }
 
-    /// What the log said when it was last read; reads it if it never was. `None`: there is no table.
-    pub(super) async fn meta(&mut self) -> Result<Option<TableMeta>> {
-        if self.meta.is_none() {
-            self.read_meta().await?;
+    /// What the log said when it was last read.
+    pub(super) fn meta(&self) -> Option<&TableMeta> {
+        self.head.as_ref().map(|head| &head.meta)
+    }
+
+    /// Reads the log, unless the table is known.
+    pub(super) async fn ensure_read(&mut self) -> Result<()> {
+        match self.head {
+            Some(_) => Ok(()),
+            None => self.read().await,
         }
-        Ok(self.meta.clone())
     }
 
-    /// Reads what the log says now, without the list of files.
-    pub(super) async fn read_meta(&mut self) -> Result<()> {
-        let snapshot = match Snapshot::try_new(&self.log_store, None).await {
-            Ok(snapshot) => snapshot,
-            Err(_) if is_vacant(&self.log_store).await => return self.absent(),
-            Err(error) => return Err(table_error(&self.url, "reading the log of", error)),
-        };
-        let stats = WriterStatsConfig::from_config(snapshot.table_configuration());
-        self.adopt(TableMeta::new(
-            snapshot.protocol(),
-            snapshot.metadata(),
-            snapshot.schema(),
-            stats,
-        ))
-    }
-
-    /// Loads the table for a commit; `refresh` reads what others committed since it was loaded.
-    pub(super) async fn load(&mut self, refresh: bool) -> Result<()> {
-        let doing = "reading the log of";
-        if let Some(mut state) = self.state.take() {
-            if !refresh {
-                self.state = Some(state);
-                return Ok(());
-            }
-            // After an error the state is not kept: the next load reads it anew.
-            return match state.update(&self.log_store, None).await {
-                Ok(()) => self.keep(state),
-                Err(_) if is_vacant(&self.log_store).await => self.absent(),
-                Err(error) => Err(table_error(&self.url, doing, error)),
-            };
-        }
-        match DeltaTableState::try_new(&self.log_store, None).await {
-            Ok(state) => self.keep(state),
+    /// Reads the newest version and what it asks of writers.
+    ///
+    /// # Errors
+    /// `NotFound` when the table that was there is gone or replaced; `Storage`.
+    pub(super) async fn read(&mut self) -> Result<()> {
+        match Snapshot::try_new(&self.log_store, None).await {
+            Ok(snapshot) => self.adopt(&snapshot),
             Err(_) if is_vacant(&self.log_store).await => self.absent(),
-            Err(error) => Err(table_error(&self.url, doing, error)),
+            Err(error) => Err(table_error(&self.url, "reading the log of", error)),
         }
     }
 
-    /// Drops the loaded state, so that the next [`Self::load`] reads the log from its checkpoint.
+    /// Forgets the table's version, so that the next use reads the log.
     pub(super) fn forget(&mut self) {
-        self.state = None;
-        self.meta = None;
+        self.head = None;
     }
 
-    /// Takes over the state a commit led to.
-    pub(super) fn keep(&mut self, state: DeltaTableState) -> Result<()> {
-        let snapshot = state.snapshot();
-        let stats = WriterStatsConfig::from_config(snapshot.table_configuration());
-        self.adopt(TableMeta::new(
-            snapshot.protocol(),
-            snapshot.metadata(),
-            snapshot.schema(),
-            stats,
-        ))?;
-        self.state = Some(state);
-        Ok(())
-    }
-
-    fn adopt(&mut self, meta: TableMeta) -> Result<()> {
-        let id = meta.metadata.id();
+    fn adopt(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let id = snapshot.metadata().id();
         match &self.id {
-            Some(known) if known != id => Err(Error::new(
-                ErrorKind::NotFound,
-                format!(
-                    "delta table {} was replaced by another one while it was written to (id {known}, \
-                     now {id}); start the query with a new checkpoint to fill the new table",
-                    self.url
-                ),
-            )),
+            Some(known) if known != id => {
+                self.head = None;
+                Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!(
+                        "delta table {} was replaced by another one while it was written to (id \
+                         {known}, now {id}); start the query with a new checkpoint to fill the new one",
+                        self.url
+                    ),
+                ))
+            }
             _ => {
                 self.id = Some(id.to_owned());
-                self.meta = Some(meta);
+                self.head = Some(Head {
+                    version: snapshot.version(),
+                    meta: TableMeta::new(snapshot),
+                });
                 Ok(())
             }
         }
     }
 
     fn absent(&mut self) -> Result<()> {
-        self.state = None;
-        self.meta = None;
+        self.head = None;
         match &self.id {
             // Creating it anew would hide that earlier batches are gone.
             Some(id) => Err(Error::new(
@@ -228,47 +191,71 @@ impl Table {
         }
     }
 
-    /// The version last committed by application `app_id`, in the loaded state.
-    pub(super) async fn transaction_version(&mut self, app_id: &str) -> Result<Option<i64>> {
-        let Some(state) = &self.state else {
-            return Ok(None);
-        };
-        let at = state.version();
-        if let Some(known) = &self.transaction
-            && known.at == at
-            && known.app_id == app_id
-        {
-            return Ok(known.version);
+    /// Whether the log still has the known version: a table that was removed must not be continued.
+    pub(super) async fn still_there(&self) -> Result<bool> {
+        let store: ObjectStoreRef = self.log_store.object_store(None);
+        match store.head(&commit_uri_from_version(self.version())).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(table_error(&self.url, "reading the log of", error.into())),
         }
-        let version = state
-            .transaction_version(&self.log_store, app_id)
-            .await
-            .map_err(|error| table_error(&self.url, "reading the transactions of", error))?;
-        self.note_transaction(app_id, version);
-        Ok(version)
     }
 
-    /// Remembers the version of `app_id` in the loaded state.
-    pub(super) fn note_transaction(&mut self, app_id: &str, version: Option<i64>) {
-        self.transaction = self.version().map(|at| KnownTransaction {
+    /// The version last committed by application `app_id`, at the known version.
+    pub(super) async fn transaction_version(&mut self, app_id: &str) -> Result<Option<i64>> {
+        let Some(at) = self.version() else {
+            return Ok(None);
+        };
+        let known = self
+            .transaction
+            .take()
+            .filter(|known| known.app_id == app_id);
+        let committed = transaction::find(&self.log_store, at, app_id, known.as_ref())
+            .await
+            .map_err(|error| table_error(&self.url, "reading the transactions of", error))?;
+        self.note_transaction(app_id, at, committed);
+        Ok(committed)
+    }
+
+    /// Takes note of this writer's own commit of `version`, which changed what the log asks of
+    /// writers if `changed`.
+    pub(super) async fn committed(&mut self, version: u64, changed: bool) {
+        match &mut self.head {
+            Some(head) if !changed => head.version = version,
+            _ => {
+                self.head = None;
+                // The commit is done: a failure shows at the next one.
+                if let Err(error) = self.read().await {
+                    warn!(table = %self.url, version, %error, "the log was not read after a commit");
+                }
+            }
+        }
+    }
+
+    /// Remembers that `app_id` had committed `committed` at version `at`.
+    pub(super) fn note_transaction(&mut self, app_id: &str, at: u64, committed: Option<i64>) {
+        self.transaction = Some(Known {
             app_id: app_id.to_owned(),
-            version,
             at,
+            committed,
         });
     }
 
     /// Writes a checkpoint of the log if it is time for one after the commit of `version`. A failure
     /// is only logged: the commit is done, and readers do without.
     pub(super) async fn checkpoint_if_due(&self, version: u64) {
-        let (Some(state), Some(meta)) = (&self.state, &self.meta) else {
+        let Some(meta) = self.meta() else {
             return;
         };
         if !(version + 1).is_multiple_of(meta.checkpoint_interval()) {
             return;
         }
         let mut table = DeltaTable::new(Arc::clone(&self.log_store));
-        table.state = Some(state.clone());
-        if let Err(error) = deltalake::checkpoints::create_checkpoint(&table, None).await {
+        let done = match table.load_version(version).await {
+            Ok(()) => deltalake::checkpoints::create_checkpoint(&table, None).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
             warn!(table = %self.url, version, %error, "no checkpoint of the delta log was written");
         }
     }

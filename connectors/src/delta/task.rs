@@ -105,7 +105,7 @@ impl WriteTask {
         }
         self.close(&mut writer).await?;
         let entries = self.entries()?;
-        Ok(manifest_batch(self.partition, &attempt, &entries)?)
+        manifest_batch(self.partition, &attempt, &entries)
     }
 
     /// Accounts for rows of `bytes`. When memory is short, what is buffered becomes files first: they

@@ -14,14 +14,15 @@ pub(super) fn check_range(
     now: &Snapshot,
     policy: &mut LossPolicy,
 ) -> Result<Vec<OffsetRange>> {
+    let offsets = nonempty(start, end);
     let with_records = KafkaOffset {
-        offsets: nonempty(start, end),
         topic_ids: end
             .topic_ids
             .iter()
-            .filter(|(topic, _)| nonempty(start, end).keys().any(|at| at.topic == **topic))
+            .filter(|(topic, _)| offsets.keys().any(|at| at.topic == **topic))
             .map(|(topic, id)| (topic.clone(), id.clone()))
             .collect(),
+        offsets,
     };
     let recreated = recreated_topics(&with_records, &now.topic_ids, policy)?;
     let mut ranges = Vec::new();
@@ -65,7 +66,7 @@ pub(super) fn check_range(
 }
 
 /// The ends of the partitions that have something to read.
-fn nonempty(start: &KafkaOffset, end: &KafkaOffset) -> PerPartition {
+pub(super) fn nonempty(start: &KafkaOffset, end: &KafkaOffset) -> PerPartition {
     end.offsets
         .iter()
         .filter(|(at, until)| start.offsets.get(*at).is_some_and(|from| from < *until))

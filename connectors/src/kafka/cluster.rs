@@ -1,35 +1,25 @@
 //! The cluster as the planner asks it: which partitions exist, and where they begin and end.
 //!
 //! One client is made at the first question and kept. Every question is one request per broker, is
-//! asked on a blocking thread, and is answered or given up within [`GIVE_UP_AFTER`]; a cluster none
-//! of whose brokers can be connected to is given up after [`ALL_DOWN_GRACE`].
+//! asked on a blocking thread, and is answered or given up in bounded time (see [`super::attempt`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::{Offset, TopicPartitionList};
-use weir_plan::{Error, ErrorKind, Result};
+use weir_plan::{Error, Result};
 
-use super::config::{Retry, Subscription};
+use super::attempt::{Attempt, ELECTION_PAUSE};
+use super::config::Retry;
 use super::native::client::{Client, ClientError};
 use super::native::code;
 use super::native::metadata::TopicDescription;
-use super::offsets::{PerPartition, TopicPartition, list_partitions};
+use super::offsets::{PerPartition, TopicPartition};
 use super::properties::ClientProperties;
-
-/// The longest that one question takes.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
-
-/// How long every broker may refuse connections: enough for the second address of a host name.
-const ALL_DOWN_GRACE: Duration = Duration::from_secs(3);
-
-/// The pause before what a leader election or a restart disturbed is asked again.
-const ELECTION_PAUSE: Duration = Duration::from_millis(250);
-
-/// How long to wait for a connection before looking for trouble.
-const CONNECT_SLICE: Duration = Duration::from_millis(50);
+use super::select::{Missing, select};
+use super::subscription::Subscription;
 
 /// Offsets to look up, as Kafka's protocol spells them.
 pub(super) const EARLIEST: i64 = -2;
@@ -64,9 +54,16 @@ impl Drop for Inner {
             .client
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = slot.take() {
-            // It waits for its connections to close, which must not hold up an async thread.
-            std::thread::spawn(move || drop(client));
+        let Some(client) = slot.take() else {
+            return;
+        };
+        // Closing takes a millisecond, or as long as a host name takes to resolve: not on a thread
+        // that others wait for, and not past the end of the runtime.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn_blocking(move || drop(client));
+            }
+            Err(_) => drop(client),
         }
     }
 }
@@ -97,20 +94,37 @@ impl Cluster {
         .map_err(|error| Error::internal("looking up kafka metadata died").with_source(error))?
     }
 
-    /// The partitions that `subscription` means.
+    /// The partitions that `subscription` means, those `read_before` among them if they exist.
     ///
     /// # Errors
-    /// `NotFound` for a topic or partition that it names and the cluster lacks.
-    pub(super) async fn subscribed(&self, subscription: &Subscription) -> Result<Partitions> {
+    /// `NotFound` for a topic or partition that it names, that was not read before and that the
+    /// cluster lacks. What was read before and is gone is the planner's to judge.
+    pub(super) async fn subscribed(
+        &self,
+        subscription: &Subscription,
+        read_before: BTreeSet<TopicPartition>,
+    ) -> Result<Partitions> {
         let subscription = subscription.clone();
-        self.ask(move |inner, client| inner.subscribed(client, &subscription))
+        self.ask(move |inner, client| inner.subscribed(client, &subscription, &read_before))
             .await
     }
 
-    /// The partitions of those of `topics` that exist.
-    pub(super) async fn existing(&self, topics: BTreeSet<String>) -> Result<Partitions> {
-        self.ask(move |inner, client| inner.describe(client, &topics))
-            .await
+    /// Those of `partitions` that exist.
+    pub(super) async fn existing(
+        &self,
+        partitions: BTreeSet<TopicPartition>,
+    ) -> Result<Partitions> {
+        self.ask(move |inner, client| {
+            let topics = partitions.iter().map(|at| at.topic.clone()).collect();
+            inner.settle(
+                || inner.describe(client, &topics),
+                |found| {
+                    found.all.retain(|at| partitions.contains(at));
+                    found.all.len() == partitions.len()
+                },
+            )
+        })
+        .await
     }
 
     /// One offset per partition: of [`EARLIEST`], [`LATEST`] or a timestamp. `None`: no record is
@@ -141,88 +155,6 @@ impl Cluster {
     }
 }
 
-/// The one question being asked, and until when.
-struct Attempt<'a> {
-    inner: &'a Inner,
-    client: &'a Client,
-    what: &'static str,
-    started: Instant,
-    tries: u32,
-}
-
-impl Attempt<'_> {
-    fn remaining(&self) -> Duration {
-        GIVE_UP_AFTER.saturating_sub(self.started.elapsed())
-    }
-
-    fn out_of_reach(&self, error: Option<&ClientError>) -> Error {
-        let servers = self.inner.properties.servers();
-        let cause = error.map_or_else(|| "no answer".to_owned(), |error| error.text.clone());
-        Error::new(
-            ErrorKind::Unavailable,
-            format!(
-                "cannot {}: no kafka broker at {servers} could be reached in {:.0?}: {cause}; check kafka.bootstrap.servers and that the brokers run",
-                self.what,
-                self.started.elapsed()
-            ),
-        )
-    }
-
-    /// Whether it is worth to go on waiting.
-    fn check(&self) -> ControlFlow<Error> {
-        let trouble = self.client.trouble();
-        if let Some(fatal) = &trouble.fatal {
-            return ControlFlow::Break(self.inner.properties.explain(self.what, fatal));
-        }
-        let down_for = trouble
-            .all_down_since
-            .map(|since| since.max(self.started).elapsed());
-        if down_for.is_some_and(|down| down > ALL_DOWN_GRACE) {
-            return ControlFlow::Break(self.out_of_reach(trouble.last.as_ref()));
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Waits for the first connection. Calls that block without a say come after it.
-    fn wait_connected(&self) -> Result<()> {
-        while !self.client.wait_connected(CONNECT_SLICE) {
-            if let ControlFlow::Break(error) = self.check() {
-                return Err(error);
-            }
-            if self.remaining().is_zero() {
-                return Err(self.out_of_reach(self.client.trouble().last.as_ref()));
-            }
-        }
-        Ok(())
-    }
-
-    /// After an error: pauses and returns for another try, or gives up.
-    fn again(&mut self, error: &ClientError) -> Result<()> {
-        let passing = code::is_retried(error.code);
-        self.tries += 1;
-        if let ControlFlow::Break(error) = self.check() {
-            return Err(error);
-        }
-        let out_of_tries = !passing && self.tries > self.inner.retry.times;
-        if self.remaining().is_zero() || out_of_tries {
-            let trouble = self.client.trouble();
-            return Err(match (error.code, &trouble.last) {
-                (code::TIMED_OUT | code::TRANSPORT | code::ALL_BROKERS_DOWN, Some(last)) => {
-                    self.out_of_reach(Some(last))
-                }
-                _ => self.inner.properties.explain(self.what, error),
-            });
-        }
-        let pause = if passing {
-            self.inner.retry.pause.max(ELECTION_PAUSE)
-        } else {
-            self.inner.retry.pause
-        };
-        std::thread::sleep(pause.min(self.remaining()));
-        Ok(())
-    }
-}
-
 impl Inner {
     fn client(&self) -> Result<Arc<Client>> {
         let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
@@ -235,66 +167,55 @@ impl Inner {
     }
 
     fn attempt<'a>(&'a self, client: &'a Client, what: &'static str) -> Attempt<'a> {
-        Attempt {
-            inner: self,
-            client,
-            what,
-            started: Instant::now(),
-            tries: 0,
+        Attempt::new(&self.properties, self.retry, client, what)
+    }
+
+    /// Asks until the answer is complete, or a few times: a broker may learn of a new topic a moment
+    /// after the others, and what is only late must not be taken for gone.
+    fn settle(
+        &self,
+        mut ask: impl FnMut() -> Result<Partitions>,
+        mut is_complete: impl FnMut(&mut Partitions) -> bool,
+    ) -> Result<Partitions> {
+        let mut tries = 0;
+        loop {
+            let mut found = ask()?;
+            if is_complete(&mut found) || tries >= self.retry.times {
+                return Ok(found);
+            }
+            tries += 1;
+            std::thread::sleep(self.retry.pause.max(ELECTION_PAUSE));
         }
     }
 
-    fn subscribed(&self, client: &Client, subscription: &Subscription) -> Result<Partitions> {
-        let topics: BTreeSet<String> = match subscription {
-            Subscription::Topics(topics) => topics.clone(),
-            Subscription::Assign(all) => all.keys().cloned().collect(),
-            Subscription::Pattern { .. } => self
-                .topic_names(client)?
-                .into_iter()
-                .filter(|topic| subscription.matches(topic))
-                .collect(),
-        };
-        let mut found = self.describe(client, &topics)?;
-        let servers = self.properties.servers();
-        if let Subscription::Topics(_) | Subscription::Assign(_) = subscription {
-            let there: BTreeSet<&str> = found.all.iter().map(|at| at.topic.as_str()).collect();
-            let missing: Vec<&str> = topics
-                .iter()
-                .map(String::as_str)
-                .filter(|topic| !there.contains(topic))
-                .collect();
-            if !missing.is_empty() {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    format!(
-                        "topic {} does not exist at {servers}; create it, or correct the subscription",
-                        missing.join(", ")
-                    ),
-                ));
-            }
-        }
-        if let Subscription::Assign(all) = subscription {
-            let assigned: BTreeSet<TopicPartition> = all
-                .iter()
-                .flat_map(|(topic, numbers)| {
-                    numbers
-                        .iter()
-                        .map(|number| TopicPartition::new(topic.clone(), *number))
-                })
-                .collect();
-            let missing: Vec<&TopicPartition> = assigned.difference(&found.all).collect();
-            if !missing.is_empty() {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    format!(
-                        "assigned partitions {} do not exist at {servers}; correct the option assign",
-                        list_partitions(missing)
-                    ),
-                ));
-            }
-            found.all = assigned;
-        }
-        Ok(found)
+    fn subscribed(
+        &self,
+        client: &Client,
+        subscription: &Subscription,
+        read_before: &BTreeSet<TopicPartition>,
+    ) -> Result<Partitions> {
+        let mut missing = Missing::default();
+        let found = self.settle(
+            || {
+                let topics = match subscription {
+                    Subscription::Topics(topics) => topics.clone(),
+                    Subscription::Assign(all) => all.keys().cloned().collect(),
+                    Subscription::Pattern { .. } => self
+                        .topic_names(client)?
+                        .into_iter()
+                        .filter(|topic| subscription.matches(topic))
+                        .collect(),
+                };
+                self.describe(client, &topics)
+            },
+            |found| {
+                missing = select(subscription, found, read_before);
+                missing == Missing::default()
+            },
+        )?;
+        missing
+            .never_read(self.properties.servers())
+            .map(|()| found)
     }
 
     fn stand_in(&self, attempt: &mut Attempt<'_>, topic: &str) -> Result<Option<i32>> {

@@ -1,45 +1,24 @@
 //! A Kafka read as its options describe it, checked without any I/O.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use regex::Regex;
 use serde_json::Value;
 use weir_plan::{Error, Options, Result};
 
-use super::offsets::{PerPartition, TopicPartition, parse_per_partition};
+use super::offsets::{PerPartition, parse_per_partition};
 use super::options::{
     BATCH_OPTIONS, DELAYING_OPTIONS, ENDING_OPTIONS, KAFKA_PREFIX, STREAM_ONLY_OPTIONS,
     STREAM_OPTIONS,
 };
 use super::properties::ClientProperties;
-
-/// Kafka's own topics, which a pattern never means.
-const INTERNAL_TOPICS: &[&str] = &[
-    "__consumer_offsets",
-    "__transaction_state",
-    "__share_group_state",
-];
+use super::subscription::Subscription;
 
 /// A stream that drains what is there, or a bounded read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadKind {
     Stream,
     Batch,
-}
-
-/// Which partitions are read.
-#[derive(Debug, Clone)]
-pub(super) enum Subscription {
-    Topics(BTreeSet<String>),
-    Pattern {
-        /// As the user wrote it.
-        text: String,
-        /// Matches whole names.
-        regex: Regex,
-    },
-    Assign(BTreeMap<String, BTreeSet<i32>>),
 }
 
 /// Where a read begins or ends.
@@ -209,7 +188,8 @@ fn positive(options: &Options, key: &str) -> Result<Option<u64>> {
     }
 }
 
-fn json(key: &str, text: &str) -> Result<Value> {
+/// An option's value as JSON.
+pub(super) fn json(key: &str, text: &str) -> Result<Value> {
     serde_json::from_str(text).map_err(|error| {
         Error::invalid_argument(format!("option {key:?} is {text:?}, which is no JSON"))
             .with_source(error)
@@ -328,139 +308,6 @@ fn check_batch_bounds(starting: &Position, ending: &Position) -> Result<()> {
         }
     }
     Ok(())
-}
-
-impl Subscription {
-    fn from_options(options: &Options) -> Result<Self> {
-        let keys = ["subscribe", "subscribePattern", "assign"];
-        let given: Vec<&str> = keys
-            .into_iter()
-            .filter(|key| options.get(key).is_some())
-            .collect();
-        let key = match given.as_slice() {
-            [one] => *one,
-            [] => {
-                return Err(Error::invalid_argument(
-                    "the kafka source needs one of the options subscribe, subscribePattern and assign",
-                ));
-            }
-            several => {
-                return Err(Error::invalid_argument(format!(
-                    "the kafka source takes one of the options subscribe, subscribePattern and assign, not {}",
-                    several.join(" and ")
-                )));
-            }
-        };
-        let text = options.get(key).unwrap_or_default().trim();
-        if text.is_empty() {
-            return Err(Error::invalid_argument(format!("option {key:?} is empty")));
-        }
-        match key {
-            "subscribe" => Self::topics(text),
-            "subscribePattern" => Self::pattern(text),
-            _ => Self::assign(key, text),
-        }
-    }
-
-    fn topics(text: &str) -> Result<Self> {
-        let topics: BTreeSet<String> = text
-            .split(',')
-            .map(str::trim)
-            .filter(|topic| !topic.is_empty())
-            .map(str::to_owned)
-            .collect();
-        if topics.is_empty() {
-            return Err(Error::invalid_argument(format!(
-                "option \"subscribe\" is {text:?}, which names no topic"
-            )));
-        }
-        Ok(Self::Topics(topics))
-    }
-
-    fn pattern(text: &str) -> Result<Self> {
-        let regex = Regex::new(&format!("^(?:{text})$")).map_err(|error| {
-            Error::invalid_argument(format!(
-                "option \"subscribePattern\" is {text:?}, which is no regular expression that Weir knows (look-around and back-references are not supported)"
-            ))
-            .with_source(error)
-        })?;
-        Ok(Self::Pattern {
-            text: text.to_owned(),
-            regex,
-        })
-    }
-
-    fn assign(key: &str, text: &str) -> Result<Self> {
-        let bad = || {
-            Error::invalid_argument(format!(
-                "option {key:?} is {text:?}; it takes partitions per topic, e.g. {{\"orders\":[0,1]}}"
-            ))
-        };
-        let value = json(key, text)?;
-        let mut all = BTreeMap::new();
-        for (topic, partitions) in value.as_object().ok_or_else(bad)? {
-            let partitions = partitions.as_array().ok_or_else(bad)?;
-            let numbers: Option<BTreeSet<i32>> = partitions
-                .iter()
-                .map(|number| {
-                    number
-                        .as_i64()
-                        .and_then(|number| i32::try_from(number).ok())
-                        .filter(|number| *number >= 0)
-                })
-                .collect();
-            let numbers = numbers.filter(|numbers| !numbers.is_empty());
-            all.insert(topic.clone(), numbers.ok_or_else(bad)?);
-        }
-        if all.is_empty() {
-            return Err(bad());
-        }
-        Ok(Self::Assign(all))
-    }
-
-    /// Whether the partition belongs to what is read, be it there or not.
-    pub(super) fn covers(&self, at: &TopicPartition) -> bool {
-        match self {
-            Self::Topics(topics) => topics.contains(&at.topic),
-            Self::Pattern { .. } => self.matches(&at.topic),
-            Self::Assign(all) => all
-                .get(&at.topic)
-                .is_some_and(|partitions| partitions.contains(&at.partition)),
-        }
-    }
-
-    /// Whether the pattern means the topic; false for what is no pattern.
-    pub(super) fn matches(&self, topic: &str) -> bool {
-        match self {
-            Self::Pattern { regex, .. } => {
-                regex.is_match(topic) && !INTERNAL_TOPICS.contains(&topic)
-            }
-            _ => false,
-        }
-    }
-}
-
-impl fmt::Display for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Topics(topics) => {
-                let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-                write!(f, "subscribe: {}", topics.join(","))
-            }
-            Self::Pattern { text, .. } => write!(f, "subscribePattern: {text}"),
-            Self::Assign(all) => {
-                let all: Vec<String> = all
-                    .iter()
-                    .flat_map(|(topic, partitions)| {
-                        partitions
-                            .iter()
-                            .map(move |number| format!("{topic}-{number}"))
-                    })
-                    .collect();
-                write!(f, "assign: {}", all.join(","))
-            }
-        }
-    }
 }
 
 #[cfg(test)]

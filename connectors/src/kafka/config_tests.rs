@@ -3,6 +3,7 @@
 use weir_plan::ErrorKind;
 
 use super::*;
+use crate::kafka::offsets::TopicPartition;
 
 fn options(pairs: &[(&str, &str)]) -> Options {
     let mut options: Options = pairs.iter().copied().collect();

@@ -87,7 +87,8 @@ impl KafkaReadExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
-        .with_scheduling_type(SchedulingType::NonCooperative);
+        // Its stream is a tokio channel, which takes part in tokio's budget.
+        .with_scheduling_type(SchedulingType::Cooperative);
         Ok(Self {
             settings: Arc::new(settings),
             projection,

@@ -14,10 +14,12 @@
 //! - memory is bounded by a few batches and the client's queue, whatever the size of the range;
 //! - values of client properties are never shown, but for the servers.
 
+mod attempt;
 mod check_range;
 mod cluster;
 mod codec;
 mod config;
+mod embedded;
 mod exec;
 mod native;
 mod offsets;
@@ -26,17 +28,21 @@ mod plan_batch;
 mod properties;
 mod ranges;
 mod reader;
+mod readings;
 mod resolve;
 mod rows;
 mod schema;
+mod select;
 mod share;
 mod source;
+mod subscription;
 mod table;
 
 #[cfg(test)]
 mod mock_tests;
 
 pub use codec::KafkaReadCodec;
+pub use embedded::{EmbeddedKafka, EmbeddedRecord};
 pub use exec::KafkaReadExec;
 pub use options::{BATCH_OPTIONS, KAFKA_PREFIX, STREAM_OPTIONS};
 pub use schema::kafka_schema;

@@ -1,6 +1,6 @@
 //! Kafka positions: partitions, their offsets, and the ids of the topics they belong to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Map, Value, json};
@@ -90,11 +90,6 @@ impl KafkaOffset {
             }
         }
         Value::Object(topics)
-    }
-
-    /// The topics it names.
-    pub(super) fn topics(&self) -> BTreeSet<String> {
-        self.offsets.keys().map(|at| at.topic.clone()).collect()
     }
 }
 

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir_plan::{Error, ErrorKind, Result};
 
-use super::config::Subscription;
 use super::offsets::{KafkaOffset, PerPartition, TopicPartition};
 use super::share::share;
+use super::subscription::Subscription;
 
 /// What the cluster holds at one moment.
 #[derive(Debug, Clone, Default)]

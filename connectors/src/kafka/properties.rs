@@ -53,6 +53,8 @@ const TUNED: &[(&str, &str)] = &[
     // An idle connection that the broker closes is no news.
     ("log.connection.close", "false"),
     ("socket.nagle.disable", "true"),
+    // A broker that restarts is found again within 2 s, not 10 s.
+    ("reconnect.backoff.max.ms", "2000"),
     // A topic that was deleted is reported after this long, not after 30 s.
     ("topic.metadata.propagation.max.ms", "10000"),
 ];

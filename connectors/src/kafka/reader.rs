@@ -4,7 +4,6 @@
 //! partition, or when the client's position has passed its end (transaction markers and aborted
 //! records are no messages). Counting records would never end a range with gaps.
 
-use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -14,15 +13,19 @@ use weir_plan::{Error, ErrorKind, Result};
 use super::exec::ReadSettings;
 use super::native::client::ClientError;
 use super::native::code;
-use super::native::fetch::{Fetcher, Message, TopicIndex};
+use super::native::fetch::{Fetcher, Message};
 use super::offsets::TopicPartition;
 use super::ranges::OffsetRange;
+use super::readings::{Reading, Readings};
 use super::rows::Rows;
 
 /// How many messages are taken from the queue at once.
 const MESSAGES_MAX: usize = 1024;
 
-/// How long the reader waits before it looks whether anyone still wants its batches.
+/// How long the reader waits before it looks whether anyone still wants its batches, and whether only
+/// transaction markers came: shortly at first, as markers end ranges without a message.
+const WAIT_FIRST: Duration = Duration::from_millis(10);
+/// See [`WAIT_FIRST`].
 const WAIT: Duration = Duration::from_millis(100);
 
 /// How long a look-up of a partition's first offset may take.
@@ -63,86 +66,7 @@ pub(super) fn read_ranges(
         bytes: 0,
         sink,
     };
-    let result = task.run(&fetcher);
-    // Closing its connections takes a while that nobody should wait for.
-    std::thread::spawn(move || drop(fetcher));
-    result
-}
-
-/// A partition being read: its current range, and those to come.
-#[derive(Debug)]
-struct Reading {
-    at: TopicPartition,
-    topic: TopicIndex,
-    /// The offset of the next record to deliver; records before it are not wanted.
-    next: i64,
-    end: i64,
-    later: VecDeque<(i64, i64)>,
-    /// The partition's end as the broker last reported it, if that lies before `end`.
-    ended_at: Option<i64>,
-    done: bool,
-}
-
-/// The partitions of a task, found by what a message carries.
-#[derive(Debug)]
-struct Readings {
-    all: Vec<Reading>,
-    by_partition: HashMap<(TopicIndex, i32), usize>,
-    /// Messages come in runs of one partition.
-    last: usize,
-    open: usize,
-}
-
-impl Readings {
-    fn new(fetcher: &mut Fetcher, ranges: &[OffsetRange]) -> Result<Self, ClientError> {
-        let mut topics: HashMap<&str, TopicIndex> = HashMap::new();
-        let mut readings = Self {
-            all: Vec::new(),
-            by_partition: HashMap::new(),
-            last: 0,
-            open: 0,
-        };
-        for range in ranges {
-            let name = range.at.topic.as_str();
-            let topic = match topics.get(name) {
-                Some(topic) => *topic,
-                None => {
-                    let topic = fetcher.add_topic(name)?;
-                    topics.insert(name, topic);
-                    topic
-                }
-            };
-            let key = (topic, range.at.partition);
-            if let Some(index) = readings.by_partition.get(&key) {
-                readings.all[*index]
-                    .later
-                    .push_back((range.start, range.end));
-                continue;
-            }
-            readings.by_partition.insert(key, readings.all.len());
-            readings.all.push(Reading {
-                at: range.at.clone(),
-                topic,
-                next: range.start,
-                end: range.end,
-                later: VecDeque::new(),
-                ended_at: None,
-                done: false,
-            });
-        }
-        readings.open = readings.all.len();
-        Ok(readings)
-    }
-
-    fn index_of(&mut self, message: Message<'_>) -> Option<usize> {
-        let topic = message.topic()?;
-        let partition = message.partition();
-        let same = |reading: &Reading| reading.topic == topic && reading.at.partition == partition;
-        if !self.all.get(self.last).is_some_and(same) {
-            self.last = *self.by_partition.get(&(topic, partition))?;
-        }
-        Some(self.last)
-    }
+    task.run(&fetcher)
 }
 
 struct Task<'a, S> {
@@ -167,7 +91,8 @@ impl<S: BatchSink> Task<'_, S> {
             let (messages, waited) = if messages.is_empty() {
                 drop(messages);
                 let before = Instant::now();
-                (fetcher.poll(WAIT, 1), before.elapsed())
+                let wait = if idle < WAIT { WAIT_FIRST } else { WAIT };
+                (fetcher.poll(wait, 1), before.elapsed())
             } else {
                 (messages, Duration::ZERO)
             };
@@ -179,7 +104,7 @@ impl<S: BatchSink> Task<'_, S> {
                 }
             }
             if messages.is_empty() {
-                progress |= self.skip_markers(fetcher)?;
+                progress |= self.skip_markers(fetcher)? || self.drop_deleted(fetcher)?;
             }
             // Only time spent waiting for the broker counts, not for the sink.
             idle = if progress {
@@ -308,14 +233,7 @@ impl<S: BatchSink> Task<'_, S> {
                 ),
             )),
             _ if code::is_unknown_partition(error.code) => {
-                let (next, end) = (reading.next, reading.end);
-                self.lost(format!(
-                    "{at} does not exist any longer: offsets {next} to {} are gone",
-                    end - 1
-                ))?;
-                let reading = &mut self.readings.all[index];
-                reading.later.clear();
-                self.finish(fetcher, index)?;
+                self.deleted(fetcher, index)?;
                 Ok(true)
             }
             _ => self.client_error(error).map(|()| false),
@@ -388,6 +306,39 @@ impl<S: BatchSink> Task<'_, S> {
             }
         }
         Ok(ended)
+    }
+
+    /// Ends partitions that were deleted, if the client reported any; `true` if there were.
+    fn drop_deleted(&mut self, fetcher: &Fetcher) -> Result<bool> {
+        if fetcher.client().take_unknown_partition().is_none() {
+            return Ok(false);
+        }
+        // The report does not say which one in a form to rely on.
+        let mut ended = false;
+        for index in 0..self.readings.all.len() {
+            let reading = &self.readings.all[index];
+            if reading.done {
+                continue;
+            }
+            if let Err(error) = first_offset(fetcher, &reading.at)
+                && code::is_unknown_partition(error.code)
+            {
+                self.deleted(fetcher, index)?;
+                ended = true;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// The partition does not exist any longer.
+    fn deleted(&mut self, fetcher: &Fetcher, index: usize) -> Result<()> {
+        let Reading { at, next, end, .. } = &self.readings.all[index];
+        self.lost(format!(
+            "{at} does not exist any longer: offsets {next} to {} are gone",
+            end - 1
+        ))?;
+        self.readings.all[index].later.clear();
+        self.finish(fetcher, index)
     }
 
     fn check_stalled(&self, fetcher: &Fetcher, idle: Duration) -> Result<()> {

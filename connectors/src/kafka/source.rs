@@ -11,10 +11,10 @@ use weir_plan::{
     Error, ErrorKind, Options, ReadLimit, Result, SourceOffset, SourceRange, StreamSource,
 };
 
-use super::check_range::check_range;
+use super::check_range::{check_range, nonempty};
 use super::cluster::{Cluster, EARLIEST, LATEST, Partitions};
-use super::config::{ReadConfig, ReadKind, Subscription};
-use super::offsets::KafkaOffset;
+use super::config::{ReadConfig, ReadKind};
+use super::offsets::{KafkaOffset, PerPartition};
 use super::plan_batch::{LossPolicy, PlanInput, Snapshot, plan_batch};
 use super::resolve::{End, resolve};
 use super::schema::kafka_schema;
@@ -58,8 +58,13 @@ impl KafkaSource {
         }
     }
 
+    /// What a first read takes, which must not be nothing.
     async fn subscribed(&self) -> Result<Partitions> {
-        let found = self.cluster.subscribed(&self.config.subscription).await?;
+        let subscription = &self.config.subscription;
+        let found = self
+            .cluster
+            .subscribed(subscription, BTreeSet::new())
+            .await?;
         if found.all.is_empty() {
             return Err(Error::new(
                 ErrorKind::NotFound,
@@ -86,12 +91,11 @@ impl KafkaSource {
         })
     }
 
-    /// Those partitions of the offset's topics that exist: what a logged range is checked against,
-    /// whatever is subscribed to by now.
-    async fn existing(&self, topics: BTreeSet<String>, read: &KafkaOffset) -> Result<Partitions> {
-        let mut found = self.cluster.existing(topics).await?;
-        found.all.retain(|at| read.offsets.contains_key(at));
-        Ok(found)
+    /// What exists of a logged position, whatever is subscribed to by now.
+    async fn existing(&self, logged: &PerPartition) -> Result<Snapshot> {
+        let partitions = logged.keys().cloned().collect();
+        self.snapshot(self.cluster.existing(partitions).await?)
+            .await
     }
 }
 
@@ -129,14 +133,11 @@ impl StreamSource for KafkaSource {
         Ok(offset.to_source_offset())
     }
 
-    async fn latest_offset(&self, _reached: &SourceOffset) -> Result<SourceOffset> {
-        let found = match &self.config.subscription {
-            // What was read before may all be gone: that is for `next_range` to judge.
-            Subscription::Pattern { .. } => {
-                self.cluster.subscribed(&self.config.subscription).await?
-            }
-            _ => self.subscribed().await?,
-        };
+    async fn latest_offset(&self, reached: &SourceOffset) -> Result<SourceOffset> {
+        let reached = KafkaOffset::from_source_offset(reached)?;
+        let read_before = reached.offsets.into_keys().collect();
+        let subscription = &self.config.subscription;
+        let found = self.cluster.subscribed(subscription, read_before).await?;
         let offset = KafkaOffset {
             offsets: self.cluster.ends(&found.all, LATEST).await?,
             topic_ids: found.ids,
@@ -155,8 +156,7 @@ impl StreamSource for KafkaSource {
         }
         let reached = KafkaOffset::from_source_offset(reached)?;
         let frozen = KafkaOffset::from_source_offset(latest)?;
-        let found = self.existing(frozen.topics(), &frozen).await?;
-        let now = self.snapshot(found).await?;
+        let now = self.existing(&frozen.offsets).await?;
         let input = PlanInput {
             subscription: &self.config.subscription,
             reached: &reached,
@@ -179,8 +179,7 @@ impl StreamSource for KafkaSource {
     async fn read(&self, range: &SourceRange) -> Result<Arc<dyn TableProvider>> {
         let start = KafkaOffset::from_source_offset(&range.start)?;
         let end = KafkaOffset::from_source_offset(&range.end)?;
-        let found = self.existing(end.topics(), &end).await?;
-        let now = self.snapshot(found).await?;
+        let now = self.existing(&nonempty(&start, &end)).await?;
         let mut policy = self.policy();
         let ranges = check_range(&start, &end, &now, &mut policy)?;
         self.log_losses(&policy);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use weir_plan::functions::PinnedParameters;
 use weir_plan::{BatchId, QueryId, RunId, SourceRange, Written};
@@ -123,3 +124,28 @@ pub struct CommitsEntry {
     /// Who closed it.
     pub writer: Writer,
 }
+
+/// What every entry of a batch tells: the batch, and who decided it.
+pub trait BatchEntry: Serialize + DeserializeOwned {
+    /// N.
+    fn batch_id(&self) -> BatchId;
+
+    /// Who wrote the entry.
+    fn writer(&self) -> &Writer;
+}
+
+macro_rules! batch_entry {
+    ($($entry:ty),*) => {$(
+        impl BatchEntry for $entry {
+            fn batch_id(&self) -> BatchId {
+                self.batch_id
+            }
+
+            fn writer(&self) -> &Writer {
+                &self.writer
+            }
+        }
+    )*};
+}
+
+batch_entry!(OffsetsEntry, PreparedEntry, CommitsEntry);

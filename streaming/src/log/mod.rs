@@ -12,5 +12,5 @@ mod entries;
 
 pub use codec::{decode, encode};
 pub use entries::{
-    CommitsEntry, LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity, Writer,
+    BatchEntry, CommitsEntry, LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity, Writer,
 };

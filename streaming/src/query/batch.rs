@@ -46,6 +46,20 @@ impl BatchContext {
         });
     }
 
+    /// `work`, which a stop request drops: only for what leaves nothing behind but orphan files.
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        doing: &str,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        tokio::select! {
+            done = work => done,
+            () = self.stop.cancelled() => {
+                Err(Error::new(ErrorKind::Cancelled, format!("stopped {doing}")))
+            }
+        }
+    }
+
     /// Writes `offsets/N`: from here on the batch reads these ranges, in this process or another.
     pub(super) async fn log_offsets(
         &self,
@@ -66,15 +80,17 @@ impl BatchContext {
         batch: &OffsetsEntry,
         took: &mut PhaseDurations,
     ) -> Result<PreparedEntry> {
+        let doing = format!(
+            "during batch {}, which the next start runs again over the same offsets",
+            batch.batch_id
+        );
         let begun = Instant::now();
-        let job = self.plan(batch).await?;
+        let job = self.unless_stopped(&doing, self.plan(batch)).await?;
         took.query_planning = millis(begun);
 
         let begun = Instant::now();
-        let output = tokio::select! {
-            output = self.spec.runner.run(job) => output?,
-            () = self.stop.cancelled() => return Err(stopped(batch)),
-        };
+        let running = self.spec.runner.run(job);
+        let output = self.unless_stopped(&doing, running).await?;
         took.add_batch = millis(begun);
 
         let begun = Instant::now();
@@ -181,16 +197,6 @@ pub(super) fn timestamp(batch: &OffsetsEntry) -> Result<DateTime<Utc>> {
             ),
         )
     })
-}
-
-fn stopped(batch: &OffsetsEntry) -> Error {
-    Error::new(
-        ErrorKind::Cancelled,
-        format!(
-            "stopped during batch {}, which the next start runs again over the same offsets",
-            batch.batch_id
-        ),
-    )
 }
 
 pub(super) fn millis(since: Instant) -> u64 {

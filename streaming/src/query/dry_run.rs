@@ -38,8 +38,11 @@ impl DryRun {
         let sources = sources_of(&spec.plan)?;
         let wanted = wanted_metadata(&spec, &sources, spec.clock.now());
         let checkpoint = Checkpoint::peek(Arc::clone(&spec.checkpoint), wanted.clone()).await?;
+        let query_id = checkpoint.as_ref().map(Checkpoint::query_id);
         let schema = Arc::clone(spec.plan.schema().inner());
-        spec.sink.open(wanted.query_id, schema).await?;
+        spec.sink
+            .open(query_id.unwrap_or(wanted.query_id), schema)
+            .await?;
         let recovery = match &checkpoint {
             Some(checkpoint) => checkpoint.recover().await?,
             None => Recovery::Fresh,
@@ -69,7 +72,7 @@ impl DryRun {
             ),
         };
         let mut plan = Self {
-            query_id: checkpoint.map(|checkpoint| checkpoint.query_id()),
+            query_id,
             unfinished,
             batches: 0,
             records: 0,

@@ -12,7 +12,7 @@ use weir_plan::{
 };
 
 use super::QuerySpec;
-use super::run::Run;
+use super::run::{Run, ends, starts};
 use crate::log::OffsetsEntry;
 use crate::progress::QueryProgress;
 
@@ -100,23 +100,19 @@ impl StreamingQuery {
         self.stop.clone()
     }
 
-    /// Waits for the query's end. May be called once; a stop that was asked for is a success.
+    /// Waits for the query's end; a stop that was asked for is a success. A caller that gives up
+    /// waiting may come back. What ended the query is told once: after that, it is `Ok`.
     ///
     /// # Errors
     /// What ended the query.
     pub async fn await_termination(&self) -> Result<()> {
-        let Some(task) = self.task.lock().await.take() else {
+        let mut task = self.task.lock().await;
+        let Some(running) = task.as_mut() else {
             return Ok(());
         };
-        let ended = task
-            .await
-            .map_err(|error| Error::internal("the query's task died").with_source(error))?;
-        match ended {
-            Err(error) if error.kind() == ErrorKind::Cancelled && self.stop.is_cancelled() => {
-                Ok(())
-            }
-            ended => ended,
-        }
+        let ended = running.await;
+        *task = None;
+        ended.map_err(|error| Error::internal("the query's task died").with_source(error))?
     }
 
     /// Whether [`Self::stop`] was called.
@@ -154,9 +150,15 @@ impl StreamingQuery {
     /// How many records the sources hold beyond what was read.
     ///
     /// # Errors
-    /// `Unavailable` when a source is out of reach.
+    /// `Unavailable` when a source is out of reach, or the query has not found its place.
     pub async fn remaining_lag(&self) -> Result<u64> {
         let reached = self.shared.lock().reached.clone();
+        if reached.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the query does not know yet where it begins; ask again once it has started",
+            ));
+        }
         let mut lag = 0;
         for (source, reached) in self.sources.iter().zip(reached) {
             let latest = source.latest_offset(&reached).await?;
@@ -219,16 +221,10 @@ impl Shared {
         batch: &OffsetsEntry,
         progress: &QueryProgress,
     ) {
-        let starts: Vec<_> = batch
-            .sources
-            .iter()
-            .map(|s| s.range.start.clone())
-            .collect();
-        let ends: Vec<_> = batch.sources.iter().map(|s| s.range.end.clone()).collect();
-        self.set_start(sources, &starts);
+        self.set_start(sources, &starts(batch));
         let mut state = self.lock();
-        state.summary.end_offsets = display(sources, &ends);
-        state.reached = ends;
+        state.reached = ends(batch);
+        state.summary.end_offsets = display(sources, &state.reached);
         state.summary.batches += 1;
         state.summary.input_rows += progress.num_input_rows;
         state.summary.output_rows += progress.sink.num_output_rows;

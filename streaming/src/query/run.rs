@@ -21,6 +21,13 @@ use crate::log::{LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdenti
 use crate::progress::{PhaseDurations, QueryEvent, QueryProgress, SinkProgress, SourceProgress};
 use crate::trigger::Trigger;
 
+/// The least time between two looks at a source that had nothing; Spark's
+/// `spark.sql.streaming.pollingDelay`.
+const POLL_DELAY_MIN: Duration = Duration::from_millis(10);
+
+/// What a query does between batches.
+const ASKING: &str = "between batches, while a source was asked for its offsets";
+
 /// A query that has opened its checkpoint and its sink, and has not yet read anything.
 pub(super) struct Run {
     context: BatchContext,
@@ -41,9 +48,16 @@ impl Run {
         let parameters = pinned_parameters(&spec.plan)?;
         let started = spec.clock.now();
         let wanted = wanted_metadata(&spec, &sources, started);
-        let checkpoint = Checkpoint::open(Arc::clone(&spec.checkpoint), wanted).await?;
+        let store = Arc::clone(&spec.checkpoint);
+        let found = Checkpoint::peek(Arc::clone(&store), wanted.clone()).await?;
+        let query_id = found.as_ref().map_or(wanted.query_id, Checkpoint::query_id);
         let schema = Arc::clone(spec.plan.schema().inner());
-        spec.sink.open(checkpoint.query_id(), schema).await?;
+        spec.sink.open(query_id, schema).await?;
+        // Made only for a sink that takes the rows: a mistyped table does not claim the checkpoint.
+        let checkpoint = match found {
+            Some(found) => found,
+            None => Checkpoint::open(store, wanted).await?,
+        };
         let recovery = checkpoint.recover().await?;
         let shared = Arc::new(Shared::new(
             checkpoint.query_id(),
@@ -70,7 +84,16 @@ impl Run {
 
     /// Runs to the trigger's end, a stop request or an error.
     pub(super) async fn run(self) -> Result<()> {
-        let ended = self.drive().await;
+        let ended = match self.drive().await {
+            // A stop that was asked for is no failure.
+            Err(error)
+                if error.kind() == ErrorKind::Cancelled && self.context.stop.is_cancelled() =>
+            {
+                info!(query = %self.shared.query_id, "{error}");
+                Ok(())
+            }
+            ended => ended,
+        };
         self.context.emit(&QueryEvent::Terminated {
             run_id: self.shared.run_id,
             error: ended.as_ref().err().map(ToString::to_string),
@@ -97,7 +120,9 @@ impl Run {
                 Some(frozen) => frozen.clone(),
                 None => self.latest(&reached).await?,
             };
-            match self.next_batch(next, &reached, &latest).await? {
+            let batch = self.next_batch(next, &reached, &latest).await?;
+            let idle = batch.is_none();
+            match batch {
                 Some(batch) => {
                     let mut took = PhaseDurations {
                         latest_offset: millis(begun),
@@ -116,7 +141,7 @@ impl Run {
             match self.context.spec.trigger {
                 Trigger::AvailableNow => {}
                 Trigger::Once => return Ok(()),
-                Trigger::ProcessingTime(interval) => self.wait(interval, begun).await,
+                Trigger::ProcessingTime(interval) => self.wait(interval, begun, idle).await,
             }
         }
     }
@@ -130,19 +155,22 @@ impl Run {
             Recovery::Fresh => {
                 let mut starts = Vec::with_capacity(self.context.sources.len());
                 for source in &self.context.sources {
-                    starts.push(source.initial_offset().await?);
+                    let start = source.initial_offset();
+                    starts.push(self.context.unless_stopped(ASKING, start).await?);
                 }
                 self.shared.set_start(&self.context.sources, &starts);
                 return Ok((BatchId(0), starts));
             }
             Recovery::Closed(batch) => batch,
             Recovery::Rerun(batch) => {
+                self.shared.set_start(&self.context.sources, &starts(batch));
                 info!(batch = %batch.batch_id, "running a planned batch again over its logged offsets");
                 let prepared = self.context.run_and_prepare(batch, &mut took).await?;
                 self.finish(batch, &prepared, None, begun, took).await?;
                 batch
             }
             Recovery::Commit(batch, prepared) => {
+                self.shared.set_start(&self.context.sources, &starts(batch));
                 info!(batch = %batch.batch_id, "committing a prepared batch");
                 self.finish(batch, prepared, None, begun, took).await?;
                 batch
@@ -156,7 +184,8 @@ impl Run {
     async fn latest(&self, reached: &[SourceOffset]) -> Result<Vec<SourceOffset>> {
         let mut latest = Vec::with_capacity(reached.len());
         for (source, reached) in self.context.sources.iter().zip(reached) {
-            latest.push(source.latest_offset(reached).await?);
+            let asked = source.latest_offset(reached);
+            latest.push(self.context.unless_stopped(ASKING, asked).await?);
         }
         Ok(latest)
     }
@@ -175,7 +204,8 @@ impl Run {
         let mut sources = Vec::with_capacity(reached.len());
         let mut any = false;
         for ((source, reached), latest) in self.context.sources.iter().zip(reached).zip(latest) {
-            let range = source.next_range(reached, latest, limit).await?;
+            let asked = source.next_range(reached, latest, limit);
+            let range = self.context.unless_stopped(ASKING, asked).await?;
             any |= range.is_some();
             sources.push(LoggedSource {
                 kind: source.kind().to_owned(),
@@ -268,8 +298,11 @@ impl Run {
     }
 
     /// Until the next tick, or a stop request.
-    async fn wait(&self, interval: Duration, begun: Instant) {
-        let left = interval.saturating_sub(begun.elapsed());
+    async fn wait(&self, interval: Duration, begun: Instant, idle: bool) {
+        let mut left = interval.saturating_sub(begun.elapsed());
+        if idle {
+            left = left.max(POLL_DELAY_MIN);
+        }
         tokio::select! {
             () = tokio::time::sleep(left) => {}
             () = self.context.stop.cancelled() => {}
@@ -292,6 +325,15 @@ pub(super) fn wanted_metadata(
         },
         created,
     }
+}
+
+/// Where `batch` begins, per source.
+pub(super) fn starts(batch: &OffsetsEntry) -> Vec<SourceOffset> {
+    batch
+        .sources
+        .iter()
+        .map(|source| source.range.start.clone())
+        .collect()
 }
 
 /// Where the batch after `batch` begins, per source.

@@ -103,11 +103,11 @@ impl CheckpointStore for LocalCheckpointStore {
 
 fn link_new(path: &Path, bytes: &[u8]) -> io::Result<Put> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
+    create_dir_synced(dir)?;
     let temporary = dir.join(format!("{TEMPORARY}{}", Uuid::new_v4()));
     let written =
         write_synced(&temporary, bytes).and_then(|()| match fs::hard_link(&temporary, path) {
-            Ok(()) => File::open(dir)?.sync_all().map(|()| Put::Created),
+            Ok(()) => sync_dir(dir).map(|()| Put::Created),
             Err(error) if error.kind() == IoKind::AlreadyExists => Ok(Put::Exists),
             Err(error) => Err(error),
         });
@@ -118,6 +118,22 @@ fn link_new(path: &Path, bytes: &[u8]) -> io::Result<Put> {
         Err(error) if error.kind() != IoKind::NotFound => Err(error),
         _ => Ok(put),
     }
+}
+
+/// As `create_dir_all`; a directory whose own name is not synced would take its entries with it.
+fn create_dir_synced(dir: &Path) -> io::Result<()> {
+    let Some(parent) = dir.parent().filter(|_| !dir.is_dir()) else {
+        return Ok(());
+    };
+    create_dir_synced(parent)?;
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() != IoKind::AlreadyExists => Err(error),
+        _ => sync_dir(parent),
+    }
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

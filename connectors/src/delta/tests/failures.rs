@@ -90,14 +90,21 @@ async fn write_the_disk_has_no_room_for_is_a_storage_error_and_commits_nothing()
                 write_the_disk_has_no_room_for_is_a_storage_error_and_commits_nothing";
     // Ignored, the signal becomes an error of the write.
     let output = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$0\" --exact \"$1\" --nocapture"])
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 128; exec \"$0\" --exact \"$1\" --nocapture",
+        ])
         .arg(std::env::current_exe().unwrap())
         .arg(test)
         .env(CHILD, "1")
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(text.contains("1 passed"), "{text}");
 }
 
@@ -115,7 +122,10 @@ async fn limited_child() {
     let error = write(&sink, &[vec![rows(10_000)]]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
     assert!(error.to_string().contains(&place.path()), "{error}");
-    assert!(error.to_string().contains("too large"), "the cause is shown: {error}");
+    assert!(
+        error.to_string().contains("too large"),
+        "the cause is shown: {error}"
+    );
 
     // Small files, but a log entry that does not fit.
     let many: Vec<_> = (0..200).map(|_| vec![rows(1)]).collect();

@@ -36,6 +36,9 @@ pub(crate) struct Trouble {
     pub(crate) all_down_since: Option<Instant>,
     /// Authentication failed, or the client is beyond repair.
     pub(crate) fatal: Option<ClientError>,
+    /// A topic or partition that is fetched was reported not to exist. The text names it; the event
+    /// carries no more.
+    pub(crate) unknown_partition: Option<ClientError>,
     /// The latest connection error, to explain a timeout.
     pub(crate) last: Option<ClientError>,
 }
@@ -211,6 +214,11 @@ impl Client {
         *self.lock_trouble() = Trouble::default();
     }
 
+    /// Takes the report of [`Trouble::unknown_partition`].
+    pub(crate) fn take_unknown_partition(&self) -> Option<ClientError> {
+        self.lock_trouble().unknown_partition.take()
+    }
+
     /// `text` without the secrets of this client's properties.
     pub(super) fn scrub(&self, text: &str) -> String {
         self.events.secrets.scrub(text)
@@ -233,6 +241,9 @@ impl Events {
                 trouble.all_down_since.get_or_insert_with(Instant::now);
             }
             code::AUTHENTICATION | code::FATAL => trouble.fatal = Some(error),
+            unknown if code::is_unknown_partition(unknown) => {
+                trouble.unknown_partition = Some(error);
+            }
             _ => trouble.last = Some(error),
         }
     }

@@ -75,13 +75,8 @@ impl Client {
             if topic.0.is_null() {
                 return Err(describe_code(sys::rd_kafka_last_error()));
             }
-            let err = sys::rd_kafka_metadata(
-                self.ptr(),
-                0,
-                topic.0,
-                &raw mut metadata,
-                millis(timeout),
-            );
+            let err =
+                sys::rd_kafka_metadata(self.ptr(), 0, topic.0, &raw mut metadata, millis(timeout));
             if err as i32 != code::NONE || metadata.is_null() {
                 return Err(describe_code(err));
             }

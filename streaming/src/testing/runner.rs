@@ -1,0 +1,98 @@
+//! A runner over a plain DataFusion session.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use weir_plan::Result;
+use weir_plan::logical::WritePlanner;
+
+use super::Script;
+use crate::runner::{BatchJob, BatchOutput, BatchRunner};
+
+/// Counts what it runs; the records read are those of the plan's leaves.
+pub(crate) struct MemoryRunner {
+    context: SessionContext,
+    runs: AtomicUsize,
+    pub(crate) script: Script,
+}
+
+impl MemoryRunner {
+    pub(crate) fn new() -> Self {
+        let state = SessionStateBuilder::new()
+            .with_config(SessionConfig::new().with_target_partitions(2))
+            .with_default_features()
+            .with_query_planner(Arc::new(Planner))
+            .build();
+        Self {
+            context: SessionContext::new_with_state(state),
+            runs: AtomicUsize::new(0),
+            script: Script::default(),
+        }
+    }
+
+    /// Where a test makes its dataframes.
+    pub(crate) fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// How many executions were begun.
+    pub(crate) fn runs(&self) -> usize {
+        self.runs.load(Ordering::SeqCst)
+    }
+}
+
+impl fmt::Debug for MemoryRunner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryRunner")
+    }
+}
+
+#[async_trait]
+impl BatchRunner for MemoryRunner {
+    async fn run(&self, job: BatchJob) -> Result<BatchOutput> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        let run = async {
+            let mut state = self.context.state();
+            state.execution_props_mut().query_execution_start_time = Some(job.timestamp);
+            let plan = state.create_physical_plan(&job.plan).await?;
+            let input_rows = leaf_rows(&plan)?;
+            let rows = collect(plan, state.task_ctx()).await?;
+            Ok(BatchOutput { rows, input_rows })
+        };
+        self.script.play("runner run", run).await
+    }
+}
+
+fn leaf_rows(plan: &Arc<dyn ExecutionPlan>) -> Result<u64> {
+    if plan.children().is_empty() {
+        let statistics = plan.partition_statistics(None)?;
+        return Ok(statistics.num_rows.get_value().copied().unwrap_or(0) as u64);
+    }
+    plan.children().into_iter().map(leaf_rows).sum()
+}
+
+#[derive(Debug)]
+struct Planner;
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(WritePlanner)])
+            .create_physical_plan(plan, session)
+            .await
+    }
+}

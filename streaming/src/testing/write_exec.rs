@@ -1,0 +1,117 @@
+//! The write step's plan node: a partition of the input becomes one file, or none if it is empty.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::compute::concat_batches;
+use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
+    ReplaceChildrenOptions, common,
+};
+use uuid::Uuid;
+use weir_plan::manifest::{ManifestEntry, manifest_batch, manifest_schema};
+
+use super::sink::Files;
+
+#[derive(Debug)]
+pub(super) struct MemoryWriteExec {
+    files: Files,
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl MemoryWriteExec {
+    pub(super) fn new(files: Files, input: Arc<dyn ExecutionPlan>) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(manifest_schema()),
+            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self {
+            files,
+            input,
+            properties: Arc::new(properties),
+        }
+    }
+}
+
+impl DisplayAs for MemoryWriteExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryWriteExec")
+    }
+}
+
+impl ExecutionPlan for MemoryWriteExec {
+    fn name(&self) -> &'static str {
+        "MemoryWriteExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion, DataFusionError>,
+    ) -> Result<TreeNodeRecursion, DataFusionError> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        Ok(Arc::new(Self::new(
+            Arc::clone(&self.files),
+            children.remove(0),
+        )))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        use datafusion::physical_plan::ChildrenPropertiesMode::Recompute;
+        self.replace_children(children, ReplaceChildrenOptions::new(Recompute))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let input = self.input.execute(partition, context)?;
+        let (files, schema) = (Arc::clone(&self.files), self.input.schema());
+        let write = async move {
+            let batches = common::collect(input).await?;
+            let rows = concat_batches(&schema, &batches)?;
+            let attempt = Uuid::new_v4().to_string();
+            let mut entries = Vec::new();
+            if rows.num_rows() > 0 {
+                entries.push(ManifestEntry {
+                    file: attempt.clone(),
+                    rows: rows.num_rows() as u64,
+                    bytes: rows.get_array_memory_size() as u64,
+                });
+                files.lock().unwrap().insert(attempt.clone(), rows);
+            }
+            Ok(manifest_batch(u32::try_from(partition).unwrap(), &attempt, &entries)?)
+        };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            manifest_schema(),
+            futures::stream::once(write),
+        )))
+    }
+}
