@@ -1,1 +1,1 @@
-//! weir-executor
+//! The executor: the process that will run tasks for a driver. Empty until clusters exist.

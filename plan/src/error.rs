@@ -7,7 +7,10 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+
+use crate::options::did_you_mean;
 
 /// Result with Weir's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -164,6 +167,9 @@ impl From<DataFusionError> for Error {
         match unwrap_external(error) {
             Ok(own) => own,
             Err(foreign) => {
+                if let Some(message) = unknown_column(&foreign) {
+                    return Self::invalid_plan(message);
+                }
                 let kind = kind_of(&foreign);
                 Self::new(kind, describe(kind, &foreign)).with_source(foreign)
             }
@@ -225,6 +231,26 @@ fn find_own<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
     None
 }
 
+/// The engine's own text lists columns qualified, quoted and twice.
+fn unknown_column(error: &DataFusionError) -> Option<String> {
+    let DataFusionError::SchemaError(schema, _) = error.find_root() else {
+        return None;
+    };
+    let SchemaError::FieldNotFound {
+        field,
+        valid_fields,
+    } = schema.as_ref()
+    else {
+        return None;
+    };
+    let known = valid_fields.iter().map(|column| column.name.as_str());
+    Some(format!(
+        "no column {:?}{}",
+        field.name,
+        did_you_mean(&field.name, known)
+    ))
+}
+
 fn kind_of(error: &DataFusionError) -> ErrorKind {
     match error.find_root() {
         DataFusionError::SchemaError(..) | DataFusionError::Plan(_) | DataFusionError::SQL(..) => {
@@ -273,6 +299,16 @@ mod tests {
         let lost = DataFusionError::from(Error::new(ErrorKind::Unavailable, "broker is down"));
         let back = Error::from(DataFusionError::Shared(std::sync::Arc::new(lost)));
         assert_eq!(back.kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn unknown_column_is_named_with_the_nearest() {
+        let known = ["topic", "offset"].map(datafusion::common::Column::from_name);
+        let missing = datafusion::common::Column::from_name("topc");
+        let error = datafusion::common::field_not_found(missing.relation, &missing.name, &schema(&known));
+        let back = Error::from(error.context("planning"));
+        assert_eq!(back.kind(), ErrorKind::InvalidPlan);
+        assert_eq!(back.to_string(), "no column \"topc\"; did you mean \"topic\"?");
     }
 
     #[test]

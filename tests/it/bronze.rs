@@ -46,6 +46,13 @@ impl Bronze {
         self
     }
 
+    /// Another value for an argument given before.
+    pub fn replacing(mut self, name: &str, value: &str) -> Self {
+        let at = self.arguments.iter().position(|argument| argument == name);
+        self.arguments[at.expect("the argument was given") + 1] = value.to_owned();
+        self
+    }
+
     pub fn flag(mut self, name: &str) -> Self {
         self.arguments.push(name.to_owned());
         self
@@ -95,6 +102,21 @@ impl Bronze {
         outcome
     }
 
+    /// Runs to a failure with exit code `code` and error kind `kind`, whose message holds each of
+    /// `parts`; returns the message.
+    pub async fn refuse(&self, code: i32, kind: &str, parts: &[&str]) -> String {
+        let outcome = self.fail(code).await;
+        expect_error(&outcome, kind, parts)
+    }
+
+    /// Asserts that no run has made a table or a checkpoint.
+    #[track_caller]
+    pub fn expect_untouched(&self) {
+        for path in [self.table_path(), self.checkpoint_path()] {
+            assert!(!path.exists(), "{} exists", path.display());
+        }
+    }
+
     /// Runs to a failure with exit code `code` and returns the outcome.
     pub async fn fail(&self, code: i32) -> Value {
         let finished = self.run().await;
@@ -102,6 +124,24 @@ impl Bronze {
         let outcome = finished.last_json();
         assert_eq!(outcome["status"], "failed", "{outcome}");
         outcome
+    }
+}
+
+/// Asserts the error of an outcome, and returns its message.
+#[track_caller]
+pub fn expect_error(outcome: &Value, kind: &str, parts: &[&str]) -> String {
+    assert_eq!(outcome["status"], "failed", "{outcome}");
+    assert_eq!(outcome["error"]["kind"], kind, "{outcome}");
+    let message = outcome["error"]["message"].as_str().expect("a message");
+    expect_parts(message, parts);
+    message.to_owned()
+}
+
+/// Asserts that `text` holds each of `parts`.
+#[track_caller]
+pub fn expect_parts(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in: {text}");
     }
 }
 

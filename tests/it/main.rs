@@ -10,7 +10,16 @@
     reason = "a failed expectation is a failed test"
 )]
 
+mod api;
+mod bad_input;
+mod batch_reads;
 mod bronze;
+mod data_loss;
 mod drain;
+mod job;
 mod kill;
+mod offsets;
+mod records;
+mod stream;
+mod tidy;
 mod transactions;

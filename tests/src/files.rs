@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+
+use crate::requirements::{Unavailable, require_or_skip};
 
 /// An empty lake in a temporary directory, removed when dropped, also when the test panics.
 ///
@@ -62,6 +65,68 @@ impl Default for TempLake {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A file system of a few bytes, to be filled: unmounted when dropped, and when the test process ends in any way.
+#[derive(Debug)]
+pub struct SmallDisk {
+    path: PathBuf,
+    /// A shell that unmounts once its standard input ends, which is open as long as this process lives.
+    janitor: Child,
+}
+
+impl SmallDisk {
+    /// Mounts a file system of `bytes` at `path`, which is created. Needs the right to mount.
+    pub fn mount_or_skip(path: &Path, bytes: u64) -> Option<Self> {
+        fs::create_dir_all(path).expect("a mount point");
+        let mounted = mount(path, &format!("size={bytes}")).map(|()| Self {
+            path: path.to_path_buf(),
+            janitor: unmounting_janitor(path),
+        });
+        require_or_skip(mounted)
+    }
+
+    /// Changes its size; what is on it stays.
+    pub fn resize(&self, bytes: u64) {
+        mount(&self.path, &format!("remount,size={bytes}")).expect("what was mounted can be grown");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(self.janitor.stdin.take());
+        let _ = self.janitor.wait();
+    }
+}
+
+fn mount(path: &Path, options: &str) -> Result<(), Unavailable> {
+    let output = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+        .arg(path)
+        .stdin(Stdio::null())
+        .output();
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(Unavailable::new(
+            "a small file system",
+            format!(
+                "`mount` says {}; run the tests as root in a container that may mount",
+                String::from_utf8_lossy(&output.stderr).trim()
+            ),
+        )),
+        Err(error) => Err(Unavailable::new("mount", error)),
+    }
+}
+
+fn unmounting_janitor(path: &Path) -> Child {
+    Command::new("sh")
+        .args(["-c", "trap '' INT TERM HUP; read -r _; umount -l -- \"$0\""])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("sh can be run")
 }
 
 /// Every file below `directory` whose name ends with `suffix`, sorted. A directory that does not exist holds no files.

@@ -13,7 +13,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::metrics::{
-    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput,
 };
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
@@ -236,14 +236,10 @@ struct ChannelSink {
 
 impl BatchSink for ChannelSink {
     fn send(&mut self, batch: RecordBatch, bytes: usize) -> bool {
-        let rows = batch.num_rows();
-        let wanted = self.channel.blocking_send(Ok(batch)).is_ok();
-        if wanted {
-            self.baseline.record_output(rows);
-            self.input_rows.add(rows);
-            self.bytes_read.add(bytes);
-        }
-        wanted
+        self.input_rows.add(batch.num_rows());
+        self.bytes_read.add(bytes);
+        let batch = batch.record_output(&self.baseline);
+        self.channel.blocking_send(Ok(batch)).is_ok()
     }
 
     fn is_closed(&self) -> bool {

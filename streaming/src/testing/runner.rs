@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::DataFusionError;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::LogicalPlan;
@@ -19,7 +21,7 @@ use weir_plan::logical::WritePlanner;
 use super::Script;
 use crate::runner::{BatchJob, BatchOutput, BatchRunner};
 
-/// Counts what it runs; the records read are those of the plan's leaves.
+/// Counts what it runs; the records read are the rows of the tables in memory it scans.
 pub(crate) struct MemoryRunner {
     context: SessionContext,
     runs: AtomicUsize,
@@ -65,7 +67,7 @@ impl BatchRunner for MemoryRunner {
             let mut state = self.context.state();
             state.execution_props_mut().query_execution_start_time = Some(job.timestamp);
             let plan = state.create_physical_plan(&job.plan).await?;
-            let input_rows = leaf_rows(&plan)?;
+            let input_rows = memory_rows(&plan);
             let rows = collect(plan, state.task_ctx()).await?;
             Ok(BatchOutput { rows, input_rows })
         };
@@ -73,12 +75,14 @@ impl BatchRunner for MemoryRunner {
     }
 }
 
-fn leaf_rows(plan: &Arc<dyn ExecutionPlan>) -> Result<u64> {
-    if plan.children().is_empty() {
-        let statistics = plan.partition_statistics(None)?;
-        return Ok(statistics.num_rows.get_value().copied().unwrap_or(0) as u64);
+fn memory_rows(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    if let Some(scan) = plan.downcast_ref::<DataSourceExec>()
+        && let Some(memory) = scan.data_source().downcast_ref::<MemorySourceConfig>()
+    {
+        let batches = memory.partitions().iter().flatten();
+        return batches.map(|batch| batch.num_rows() as u64).sum();
     }
-    plan.children().into_iter().map(leaf_rows).sum()
+    plan.children().into_iter().map(memory_rows).sum()
 }
 
 #[derive(Debug)]

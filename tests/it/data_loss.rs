@@ -1,0 +1,1 @@
+//! Records that are gone before they were read.

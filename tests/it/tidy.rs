@@ -1,0 +1,85 @@
+//! What ARCHITECTURE.md promises about the tree itself.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which workspace crates a crate may name among its dependencies.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("proto", &[]),
+    ("macros", &[]),
+    ("plan", &["weir-proto"]),
+    ("connectors", &["weir-plan", "weir-proto"]),
+    ("streaming", &["weir-plan", "weir-proto"]),
+    (
+        "api",
+        &["weir-streaming", "weir-connectors", "weir-plan", "weir-proto", "weir-macros"],
+    ),
+    ("driver", &["weir-connectors", "weir-plan", "weir-proto"]),
+    ("executor", &["weir-connectors", "weir-plan", "weir-proto"]),
+    ("jobs", &["weir"]),
+    ("cli", &["weir", "weir-jobs", "weir-driver", "weir-executor", "weir-proto"]),
+];
+
+/// Crates that only one workspace crate (and tests) may name.
+const OWNED: &[(&str, &str)] = &[("rdkafka", "connectors"), ("deltalake", "connectors")];
+
+/// Two versions of one of these are two types of the same name.
+const SINGLE: &[&str] = &[
+    "arrow", "datafusion", "object_store", "parquet", "tonic", "prost", "rdkafka", "deltalake",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// The names under `[dependencies]`, features and the like left out.
+fn dependencies(member: &str) -> Vec<String> {
+    let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
+    manifest
+        .lines()
+        .skip_while(|line| *line != "[dependencies]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_once('=').map(|(name, _)| name.trim().to_owned()))
+        .collect()
+}
+
+#[test]
+fn crates_import_only_what_the_code_map_allows() {
+    for (member, allowed) in ARROWS {
+        for dependency in dependencies(member) {
+            let ours = dependency == "weir" || dependency.starts_with("weir-");
+            assert!(
+                !ours || allowed.contains(&dependency.as_str()),
+                "{member} must not depend on {dependency}"
+            );
+        }
+    }
+}
+
+#[test]
+fn kafka_and_delta_libraries_stay_in_the_connectors() {
+    for (member, _) in ARROWS {
+        for dependency in dependencies(member) {
+            if let Some((_, owner)) = OWNED.iter().find(|(name, _)| *name == dependency) {
+                assert_eq!(member, owner, "only {owner} may depend on {dependency}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lock_file_holds_one_version_of_each_shared_library() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let mut versions: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in lock.lines() {
+        if let Some(name) = line.strip_prefix("name = \"").and_then(|l| l.strip_suffix('"')) {
+            *versions.entry(name).or_default() += 1;
+        }
+    }
+    for name in SINGLE {
+        let found = versions.get(name).copied().unwrap_or_default();
+        assert!(found <= 1, "Cargo.lock holds {found} versions of {name}");
+    }
+}
