@@ -17,7 +17,10 @@ pub const ALLOCATOR: Allocator = mimalloc::MiMalloc;
 
 /// The log's filter: targets and levels as in `weir=debug,warn`.
 const LOG_VARIABLE: &str = "WEIR_LOG";
-const LOG_DEFAULT: &str = "warn,weir=info,weir_streaming=info,weir_connectors=info,weir_jobs=info";
+/// The library under the Delta tables logs as an error that a table is not there, which is how a new
+/// one begins; what it returns is reported by us.
+const LOG_DEFAULT: &str =
+    "warn,buoyant_kernel=off,weir=info,weir_streaming=info,weir_connectors=info,weir_jobs=info";
 
 /// Runs a program's future on a new runtime, with the log on stderr. An error is printed there and
 /// becomes [`exit_code`].

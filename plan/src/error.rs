@@ -303,12 +303,18 @@ mod tests {
 
     #[test]
     fn unknown_column_is_named_with_the_nearest() {
-        let known = ["topic", "offset"].map(datafusion::common::Column::from_name);
-        let missing = datafusion::common::Column::from_name("topc");
-        let error = datafusion::common::field_not_found(missing.relation, &missing.name, &schema(&known));
+        let column = |name: &str| datafusion::common::Column::from_name(name);
+        let missing = SchemaError::FieldNotFound {
+            field: Box::new(column("topc")),
+            valid_fields: vec![column("offset"), column("topic")],
+        };
+        let error = DataFusionError::SchemaError(Box::new(missing), Box::new(None));
         let back = Error::from(error.context("planning"));
         assert_eq!(back.kind(), ErrorKind::InvalidPlan);
-        assert_eq!(back.to_string(), "no column \"topc\"; did you mean \"topic\"?");
+        assert_eq!(
+            back.to_string(),
+            "no column \"topc\"; did you mean \"topic\"?"
+        );
     }
 
     #[test]

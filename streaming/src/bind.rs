@@ -51,13 +51,16 @@ pub(crate) fn check_streamable(plan: &LogicalPlan) -> Result<()> {
     Ok(())
 }
 
+/// The bounded table of one batch's range.
+pub(crate) type BatchTable = Arc<dyn TableProvider>;
+
 /// `plan` with every streaming scan replaced by its source's table of this batch.
 ///
 /// # Errors
 /// `Internal` when a source has no table.
 pub(crate) fn bind_tables(
     plan: LogicalPlan,
-    tables: &[(Arc<dyn StreamSource>, Arc<dyn TableProvider>)],
+    tables: &[(Arc<dyn StreamSource>, BatchTable)],
 ) -> Result<LogicalPlan> {
     let bound = plan.transform_up_with_subqueries(|node| {
         let Some(source) = stream_scan(&node) else {

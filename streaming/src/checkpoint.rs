@@ -306,7 +306,7 @@ impl Checkpoint {
     }
 
     async fn batches(&self, dir: &str) -> Result<BTreeSet<BatchId>> {
-        Ok(batches(self.store.as_ref(), dir).await?)
+        batches(self.store.as_ref(), dir).await
     }
 
     fn missing(&self, path: &str, though: &str) -> Error {

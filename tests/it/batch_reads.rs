@@ -10,7 +10,9 @@ use crate::stream::session;
 
 /// Two partitions of ten records, with the timestamps 1000 to 10000 ms.
 async fn topic(broker: &Broker) -> String {
-    let topic = broker.new_topic("bounded", 2).await;
+    let topic = broker
+        .new_topic_with("bounded", 2, &[("retention.ms", "-1")])
+        .await;
     let record = |n: usize| Record::of("v").timestamp_ms(1_000 * (n as i64 / 2 + 1));
     broker.producer().produce_n(&topic, 2, 20, record).await;
     topic
@@ -53,10 +55,10 @@ async fn bounded_read_takes_everything_or_what_its_bounds_say() {
         .option("endingOffsets", json!({&topic: {"0": 7, "1": -1}}));
     assert_eq!(read(bounds).await, (Some(3), Some(6), 4 + 10));
 
-    let times = reader()
-        .await
-        .option("startingTimestamp", 2_500)
-        .option("endingOffsetsByTimestamp", json!({&topic: {"0": 5_000, "1": 5_000}}));
+    let times = reader().await.option("startingTimestamp", 2_500).option(
+        "endingOffsetsByTimestamp",
+        json!({&topic: {"0": 5_000, "1": 5_000}}),
+    );
     assert_eq!(read(times).await, (Some(2), Some(3), 2 + 2));
 
     // An end that no record is young enough for is the end of the partition.
@@ -71,7 +73,10 @@ async fn bounded_read_is_fixed_when_it_is_made() {
     };
     let topic = topic(broker).await;
     let records = reader(broker, &topic).await.load().await.unwrap();
-    broker.producer().produce(&topic, 0, Record::of("later")).await;
+    broker
+        .producer()
+        .produce(&topic, 0, Record::of("later"))
+        .await;
     assert_eq!(records.count().await.unwrap(), 20);
     // Counted twice over, a range is still one read.
     let twice = records.clone().union(records).unwrap();
@@ -86,26 +91,48 @@ async fn bounds_that_make_no_sense_are_refused() {
     let topic = topic(broker).await;
     let at = |offset: i64| json!({&topic: {"0": offset, "1": 5}}).to_string();
     for (options, parts) in [
-        (vec![("startingOffsets", "latest".to_owned())], ["startingOffsets", "latest", "empty"]),
-        (vec![("startingOffsets", at(-1))], ["startingOffsets", "-1", "partition 0"]),
-        (vec![("endingOffsets", "earliest".to_owned())], ["endingOffsets", "earliest", "empty"]),
-        (vec![("endingOffsets", at(-2))], ["endingOffsets", "-2", "partition 0"]),
+        (
+            vec![("startingOffsets", "latest".to_owned())],
+            ["startingOffsets", "latest", "empty"],
+        ),
+        (
+            vec![("startingOffsets", at(-1))],
+            ["startingOffsets", "-1", "partition 0"],
+        ),
+        (
+            vec![("endingOffsets", "earliest".to_owned())],
+            ["endingOffsets", "earliest", "empty"],
+        ),
+        (
+            vec![("endingOffsets", at(-2))],
+            ["endingOffsets", "-2", "partition 0"],
+        ),
         (
             vec![("startingOffsets", at(7)), ("endingOffsets", at(6))],
             ["partition 0", "7", "6"],
         ),
         (
-            vec![("startingTimestamp", "8000".to_owned()), ("endingTimestamp", "3000".to_owned())],
+            vec![
+                ("startingTimestamp", "8000".to_owned()),
+                ("endingTimestamp", "3000".to_owned()),
+            ],
             ["partition 0", "7", "2"],
         ),
-        (vec![("maxOffsetsPerTrigger", "5".to_owned())], ["maxOffsetsPerTrigger", "streams", "endingOffsets"]),
+        (
+            vec![("maxOffsetsPerTrigger", "5".to_owned())],
+            ["maxOffsetsPerTrigger", "streams", "endingOffsets"],
+        ),
     ] {
         let mut reader = reader(broker, &topic).await;
         for (key, value) in &options {
             reader = reader.option(*key, value);
         }
         let error = reader.load().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{options:?}: {error}");
+        assert_eq!(
+            error.kind(),
+            ErrorKind::InvalidArgument,
+            "{options:?}: {error}"
+        );
         expect_parts(&error.to_string(), &parts);
     }
     // Ends belong to bounded reads.
@@ -136,5 +163,8 @@ async fn records_that_vanish_before_a_bounded_read_are_data_loss_or_skipped() {
     let parts = ["partition 0", &topic, "0 to 5", "failOnDataLoss"];
     expect_parts(&error.to_string(), &parts);
     let rows = tolerant.collect().await.unwrap();
-    assert_eq!(rows.iter().map(|batch| batch.num_rows()).sum::<usize>(), 4 + 10);
+    assert_eq!(
+        rows.iter().map(|batch| batch.num_rows()).sum::<usize>(),
+        4 + 10
+    );
 }

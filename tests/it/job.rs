@@ -44,8 +44,14 @@ async fn dry_run_prints_ranges_and_batches_and_writes_nothing() {
     killed.wait(RUN_WITHIN).await;
     let before = (content(&job.checkpoint_path()), content(&job.table_path()));
     let finished = dry.run().await.expect_success();
-    expect_parts(&finished.stdout, &["first: batch 1, prepared by run", "10 records at most"]);
-    assert_eq!(before, (content(&job.checkpoint_path()), content(&job.table_path())));
+    expect_parts(
+        &finished.stdout,
+        &["first: batch 1, prepared by run", "10 records at most"],
+    );
+    assert_eq!(
+        before,
+        (content(&job.checkpoint_path()), content(&job.table_path()))
+    );
 
     assert_eq!(job.drain().await["rows"], 20);
     let finished = dry.run().await.expect_success();
@@ -71,7 +77,10 @@ async fn secrets_reach_no_output_and_no_file() {
     let by_file = lake.file("kafka.properties");
     let secret_file = lake.file("secret");
     fs::write(&secret_file, format!("{SECRET}\n")).unwrap();
-    let properties = format!("# a comment\nssl.key.password=@file:{}\n", secret_file.display());
+    let properties = format!(
+        "# a comment\nssl.key.password=@file:{}\n",
+        secret_file.display()
+    );
     fs::write(&by_file, properties).unwrap();
     let job = Bronze::new(broker, &lake, &[&topic])
         .arg("--kafka", "sasl.password=@env:WEIR_TEST_SECRET")

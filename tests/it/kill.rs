@@ -60,7 +60,10 @@ fn commits(table: &Path) -> BTreeMap<u64, (i64, i64)> {
     for version in delta_versions(table) {
         let log = table.join("_delta_log").join(format!("{version:020}.json"));
         let text = fs::read_to_string(log).unwrap();
-        let actions: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let actions: Vec<Value> = text
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect();
         let info = actions.iter().find_map(|a| a.get("commitInfo")).unwrap();
         let info: Value = serde_json::from_str(info["userMetadata"].as_str().unwrap()).unwrap();
         let batch = info["weirBatchId"].as_u64().unwrap();
@@ -94,7 +97,11 @@ fn orphans(table: &Path) -> usize {
     }
     files_under(table, ".parquet")
         .iter()
-        .filter(|file| !file.components().any(|part| part.as_os_str() == "_delta_log"))
+        .filter(|file| {
+            !file
+                .components()
+                .any(|part| part.as_os_str() == "_delta_log")
+        })
         .filter(|file| !added.contains(file.file_name().unwrap().to_str().unwrap()))
         .count()
 }
@@ -107,7 +114,8 @@ async fn kills_at_random_moments_and_at_every_step_leave_each_record_once() {
     let Some(python) = python_or_skip().await else {
         return;
     };
-    let seed = std::env::var("WEIR_TEST_SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
+    let seed =
+        std::env::var("WEIR_TEST_SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
     println!("WEIR_TEST_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let lake = TempLake::new();
@@ -121,39 +129,56 @@ async fn kills_at_random_moments_and_at_every_step_leave_each_record_once() {
     let job = Bronze::new(broker, &lake, &[&topic]);
     let small = job.clone().arg("--max-offsets-per-trigger", PER_BATCH);
     let dated = |date: &str| small.clone().arg("--load-date", date);
-    let watcher = python.watch_versions(&job.table, Offsets::DensePrefix).await;
+    let watcher = python
+        .watch_versions(&job.table, Offsets::DensePrefix)
+        .await;
 
     // One kill at every step; each next run begins where the last one was killed.
     let first = dated("2026-01-31");
     for (step, prepared, closed) in [
-        ("offsets_logged:1", false, false),
-        ("mid_write:2", false, false),
-        ("prepared:3", true, false),
-        ("sink_committed:4", true, false),
-        ("closed:5", true, true),
+        ("offsets_logged", false, false),
+        ("mid_write", false, false),
+        ("prepared", true, false),
+        ("sink_committed", true, false),
+        ("closed", true, true),
+        // Left for a run under another date.
+        ("offsets_logged", false, false),
     ] {
-        let killed = first.clone().fault("kill", step).start();
-        let killed = killed.wait(RUN_WITHIN).await;
-        assert!(!killed.status.success(), "{step}: {killed}");
-        let batch = step.split(':').nth(1).and_then(|batch| batch.parse().ok());
-        let expected = Reached {
-            batch,
-            prepared,
-            closed,
-        };
-        assert_eq!(reached(&job), expected, "{step}: {killed}");
-        if step.starts_with("mid_write") {
-            assert!(orphans(&job.table_path()) > 0, "a half-written batch left files");
+        // The watcher of `mid_write` may be late and kill a batch that is prepared by then.
+        let tries = if step == "mid_write" { 10 } else { 1 };
+        let mut seen = Vec::new();
+        for _ in 0..tries {
+            let next = reached(&job).batch.map_or(0, |batch| batch + 1);
+            let killed = first
+                .clone()
+                .fault("kill", &format!("{step}:{next}"))
+                .start();
+            let killed = killed.wait(RUN_WITHIN).await;
+            assert!(!killed.status.success(), "{step}: {killed}");
+            let after = reached(&job);
+            assert_eq!(after.batch, Some(next), "{step}: {killed}");
+            seen.push((after.prepared, after.closed));
+            if seen.ends_with(&[(prepared, closed)]) {
+                break;
+            }
+        }
+        assert_eq!(seen.last(), Some(&(prepared, closed)), "{step}: {seen:?}");
+        if step == "mid_write" {
+            assert!(
+                orphans(&job.table_path()) > 0,
+                "a half-written batch left files"
+            );
         }
     }
-    // A batch planned under one date is run again under another.
-    let killed = first.clone().fault("kill", "offsets_logged:6").start();
-    killed.wait(RUN_WITHIN).await;
+    let planned_before = reached(&job).batch.unwrap() as usize;
     let second = dated("2026-02-01");
 
     let (mut kills, mut in_a_batch, mut restarts_ms) = (0, 0, Vec::new());
     while kills < KILLS || in_a_batch < KILLS_IN_A_BATCH {
-        assert!(kills < 4 * KILLS, "only {in_a_batch} of {kills} kills fell into a batch");
+        assert!(
+            kills < 4 * KILLS,
+            "only {in_a_batch} of {kills} kills fell into a batch"
+        );
         let before = reached(&job).batch;
         let mut process = second.start();
         if kills % 3 == 0 {
@@ -163,7 +188,11 @@ async fn kills_at_random_moments_and_at_every_step_leave_each_record_once() {
             restarts_ms.push(started.elapsed().as_millis());
         }
         tokio::time::sleep(Duration::from_millis(random.random_range(0..700))).await;
-        assert!(process.is_running(), "drained after {kills} kills: {}", process.stderr());
+        assert!(
+            process.is_running(),
+            "drained after {kills} kills: {}",
+            process.stderr()
+        );
         process.kill();
         kills += 1;
         let after = reached(&job);
@@ -172,12 +201,17 @@ async fn kills_at_random_moments_and_at_every_step_leave_each_record_once() {
             in_a_batch += 1;
         }
     }
-    println!("{kills} random kills, {in_a_batch} between offsets/N and commits/N; restart to first closed batch: {restarts_ms:?} ms");
+    println!(
+        "{kills} random kills, {in_a_batch} between offsets/N and commits/N; restart to first closed batch: {restarts_ms:?} ms"
+    );
 
     let outcome = job.clone().arg("--load-date", "2026-02-01").drain().await;
     assert_eq!(outcome["remaining_lag"], 0, "{outcome}");
     watcher.finish().await.expect_no_violation();
-    python.read_delta(&job.table).await.expect_exactly(&produced);
+    python
+        .read_delta(&job.table)
+        .await
+        .expect_exactly(&produced);
 
     // Every version holds one whole batch.
     let commits = commits(&job.table_path());
@@ -189,8 +223,11 @@ async fn kills_at_random_moments_and_at_every_step_leave_each_record_once() {
     let all: Vec<u64> = (0..ids.len() as u64).collect();
     assert_eq!(ids, all, "no batch is missing");
 
-    // Batch 6 kept the date it was planned with, the next one has the new one.
+    // The batch that was planned under the old date kept it; the next one has the new one.
     let rows = python.read_rows(&job.table, &["load_date"]).await;
-    let old = rows.iter().filter(|row| row["load_date"] == "2026-01-31").count();
-    assert_eq!(old, 7 * PER_BATCH);
+    let old = rows
+        .iter()
+        .filter(|row| row["load_date"] == "2026-01-31")
+        .count();
+    assert_eq!(old, (planned_before + 1) * PER_BATCH);
 }

@@ -40,7 +40,10 @@ async fn latest_takes_what_comes_after_the_first_run() {
     let produced = producer.produce_n(&topic, 2, 20, record).await;
     let outcome = job.drain().await;
     assert_eq!(outcome["rows"], 20, "{outcome}");
-    python.read_delta(&job.table).await.expect_exactly(&produced);
+    python
+        .read_delta(&job.table)
+        .await
+        .expect_exactly(&produced);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,14 +69,20 @@ async fn timestamp_begins_at_the_first_record_of_that_time_or_later() {
         return;
     };
     let lake = TempLake::new();
-    let topic = broker.new_topic("timestamps", 1).await;
+    let topic = broker
+        .new_topic_with("timestamps", 1, &[("retention.ms", "-1")])
+        .await;
     broker.producer().produce_n(&topic, 1, 10, timed).await;
     // 1970-01-01T00:00:03.500Z: the records of 4 s and later. Given both, the timestamp wins.
     let job = Bronze::new(broker, &lake, &[&topic])
         .arg("--starting-timestamp", "1970-01-01T00:00:03.500Z")
         .arg("--starting-offsets", "latest");
     let outcome = job.drain().await;
-    assert_eq!(outcome["start_offsets"], json!({&topic: {"0": 3}}), "{outcome}");
+    assert_eq!(
+        outcome["start_offsets"],
+        json!({&topic: {"0": 3}}),
+        "{outcome}"
+    );
     assert_eq!(outcome["rows"], 7, "{outcome}");
 }
 
@@ -83,7 +92,9 @@ async fn timestamp_without_a_record_is_an_error_or_the_end_by_strategy() {
         return;
     };
     let lake = TempLake::new();
-    let topic = broker.new_topic("young", 2).await;
+    let topic = broker
+        .new_topic_with("young", 2, &[("retention.ms", "-1")])
+        .await;
     broker.producer().produce_n(&topic, 1, 10, timed).await;
     let strategy = "startingOffsetsByTimestampStrategy";
     let each = json!({&topic: {"0": 5_000, "1": 5_000}});
@@ -122,7 +133,10 @@ async fn start_options_are_ignored_on_restart() {
     produced.merge(&producer.produce_n(&topic, 2, 10, record).await);
     let restarted = job.clone().arg("--starting-timestamp", i64::MAX / 2);
     assert_eq!(restarted.drain().await["rows"], 10);
-    python.read_delta(&job.table).await.expect_exactly(&produced);
+    python
+        .read_delta(&job.table)
+        .await
+        .expect_exactly(&produced);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +158,10 @@ async fn partitions_added_between_runs_are_read_from_their_beginning() {
     // Also if the query was to begin at the end: these records came after it began.
     let latest = job.arg("--starting-offsets", "latest");
     assert_eq!(latest.drain().await["rows"], 30);
-    python.read_delta(&latest.table).await.expect_exactly(&produced);
+    python
+        .read_delta(&latest.table)
+        .await
+        .expect_exactly(&produced);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,7 +189,10 @@ async fn pattern_finds_topics_made_between_runs() {
     produced.merge(&producer.produce_n(&second, 1, 10, record).await);
     producer.produce_n(&third, 1, 10, record).await;
     assert_eq!(job.drain().await["rows"], 10);
-    python.read_delta(&job.table).await.expect_exactly(&produced);
+    python
+        .read_delta(&job.table)
+        .await
+        .expect_exactly(&produced);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,7 +206,10 @@ async fn assign_reads_the_partitions_named_and_no_other() {
     let job = Bronze::bare(broker.bootstrap(), &lake).arg("--assign", json!({&topic: [0, 2]}));
     let outcome = job.drain().await;
     let ends = json!({&topic: {"0": 10, "2": 10}});
-    assert_eq!((&outcome["rows"], &outcome["end_offsets"]), (&json!(20), &ends));
+    assert_eq!(
+        (&outcome["rows"], &outcome["end_offsets"]),
+        (&json!(20), &ends)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,7 +237,10 @@ async fn limit_is_shared_in_proportion_to_each_backlog() {
     assert_eq!(ends(progress.len() - 1), *latest);
     let read: u64 = progress.iter().map(|batch| batch.num_input_rows).sum();
     assert_eq!(read, produced.rows);
-    assert_eq!(weir_counts(&stream.table).await, (produced.rows, produced.rows));
+    assert_eq!(
+        weir_counts(&stream.table).await,
+        (produced.rows, produced.rows)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,12 +259,18 @@ async fn splitting_ranges_over_more_tasks_loses_no_offset() {
     let lake = TempLake::new();
     let job = Bronze::new(broker, &lake, &[&topic]).arg("--min-partitions", 7);
     job.drain().await;
-    python.read_delta(&job.table).await.expect_exactly(&produced);
+    python
+        .read_delta(&job.table)
+        .await
+        .expect_exactly(&produced);
 
     let lake = TempLake::new();
     let stream = Stream::new(broker, &lake, &[&topic]).option("maxRecordsPerPartition", 333);
     stream.drain().await;
-    python.read_delta(&stream.table).await.expect_exactly(&produced);
+    python
+        .read_delta(&stream.table)
+        .await
+        .expect_exactly(&produced);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,12 +283,18 @@ async fn empty_topic_is_a_success_without_a_batch() {
     let job = Bronze::new(broker, &lake, &[&topic]);
     for _ in 0..2 {
         let outcome = job.drain().await;
-        assert_eq!((&outcome["rows"], &outcome["batches"]), (&json!(0), &json!(0)));
+        assert_eq!(
+            (&outcome["rows"], &outcome["batches"]),
+            (&json!(0), &json!(0))
+        );
         assert_eq!(outcome["remaining_lag"], 0, "{outcome}");
         assert_eq!(outcome["delta_version"], json!(null), "{outcome}");
         assert!(!job.table_path().exists());
     }
     broker.producer().produce_n(&topic, 2, 4, record).await;
     let outcome = job.drain().await;
-    assert_eq!((&outcome["rows"], &outcome["delta_version"]), (&json!(4), &json!(0)));
+    assert_eq!(
+        (&outcome["rows"], &outcome["delta_version"]),
+        (&json!(4), &json!(0))
+    );
 }

@@ -75,8 +75,16 @@ async fn nulls_empties_and_invalid_utf8_arrive_as_they_are() {
         let lake = TempLake::new();
         let job = Bronze::new(broker, &lake, &[&topic]).arg("--value-as", value_as);
         assert_eq!(job.drain().await["rows"], 8);
-        python.read_delta(&job.table).await.expect_exactly(&produced);
-        let columns = ["message_key", "message_key_raw", "message_value", "message_value_raw"];
+        python
+            .read_delta(&job.table)
+            .await
+            .expect_exactly(&produced);
+        let columns = [
+            "message_key",
+            "message_key_raw",
+            "message_value",
+            "message_value_raw",
+        ];
         let found = rows(&python, &job.table, &columns).await;
         let expected: Vec<Value> = (0..8)
             .map(|offset| {
@@ -109,7 +117,9 @@ async fn place_time_and_date_of_each_record_are_columns_of_the_promised_types() 
         return;
     };
     let lake = TempLake::new();
-    let topic = broker.new_topic("columns", 2).await;
+    let topic = broker
+        .new_topic_with("columns", 2, &[("retention.ms", "-1")])
+        .await;
     let record = Record::of("v").timestamp_ms(1_769_817_599_123);
     broker.producer().produce(&topic, 1, record).await;
     let job = Bronze::new(broker, &lake, &[&topic]).arg("--load-date", "2026-01-31");
@@ -127,11 +137,21 @@ async fn place_time_and_date_of_each_record_are_columns_of_the_promised_types() 
         ("message_value_raw", "binary"),
         ("load_date", "string"),
     ] {
-        assert_eq!(summary.column_type(column), Some(&json!(data_type)), "{column}");
+        assert_eq!(
+            summary.column_type(column),
+            Some(&json!(data_type)),
+            "{column}"
+        );
     }
     assert_eq!(summary.column_type("headers"), None);
     assert_eq!(summary.partition_columns, ["topic", "load_date"]);
-    let columns = ["topic", "partition", "kafka_timestamp", "timestamp_type", "load_date"];
+    let columns = [
+        "topic",
+        "partition",
+        "kafka_timestamp",
+        "timestamp_type",
+        "load_date",
+    ];
     let expected = json!({
         "offset": 0,
         "topic": topic,
@@ -179,7 +199,10 @@ async fn headers_keep_their_order_duplicates_and_nulls() {
     assert_eq!(found[1]["headers"], Value::Null);
 
     // The same job without them: the rows that follow have none.
-    broker.producer().produce(&topic, 0, Record::of("2").header("h", None)).await;
+    broker
+        .producer()
+        .produce(&topic, 0, Record::of("2").header("h", None))
+        .await;
     job.drain().await;
     let found = rows(&python, &job.table, &["headers"]).await;
     assert_eq!(found.len(), 3);
@@ -212,5 +235,8 @@ async fn records_of_five_megabytes_are_whole() {
     produced.merge(&producer.produce_all(&topic, records).await);
     let job = Bronze::new(broker, &lake, &[&topic]);
     assert_eq!(job.drain().await["rows"], 4);
-    python.read_delta(&job.table).await.expect_exactly(&produced);
+    python
+        .read_delta(&job.table)
+        .await
+        .expect_exactly(&produced);
 }

@@ -42,11 +42,6 @@ impl Stream {
         self
     }
 
-    pub fn without(mut self, key: &str) -> Self {
-        self.source.remove(key);
-        self
-    }
-
     pub fn trigger(mut self, trigger: Trigger) -> Self {
         self.trigger = trigger;
         self

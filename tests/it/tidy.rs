@@ -13,12 +13,27 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("streaming", &["weir-plan", "weir-proto"]),
     (
         "api",
-        &["weir-streaming", "weir-connectors", "weir-plan", "weir-proto", "weir-macros"],
+        &[
+            "weir-streaming",
+            "weir-connectors",
+            "weir-plan",
+            "weir-proto",
+            "weir-macros",
+        ],
     ),
     ("driver", &["weir-connectors", "weir-plan", "weir-proto"]),
     ("executor", &["weir-connectors", "weir-plan", "weir-proto"]),
     ("jobs", &["weir"]),
-    ("cli", &["weir", "weir-jobs", "weir-driver", "weir-executor", "weir-proto"]),
+    (
+        "cli",
+        &[
+            "weir",
+            "weir-jobs",
+            "weir-driver",
+            "weir-executor",
+            "weir-proto",
+        ],
+    ),
 ];
 
 /// Crates that only one workspace crate (and tests) may name.
@@ -26,11 +41,21 @@ const OWNED: &[(&str, &str)] = &[("rdkafka", "connectors"), ("deltalake", "conne
 
 /// Two versions of one of these are two types of the same name.
 const SINGLE: &[&str] = &[
-    "arrow", "datafusion", "object_store", "parquet", "tonic", "prost", "rdkafka", "deltalake",
+    "arrow",
+    "datafusion",
+    "object_store",
+    "parquet",
+    "tonic",
+    "prost",
+    "rdkafka",
+    "deltalake",
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_path_buf()
 }
 
 /// The names under `[dependencies]`, features and the like left out.
@@ -74,7 +99,10 @@ fn lock_file_holds_one_version_of_each_shared_library() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
     let mut versions: BTreeMap<&str, usize> = BTreeMap::new();
     for line in lock.lines() {
-        if let Some(name) = line.strip_prefix("name = \"").and_then(|l| l.strip_suffix('"')) {
+        if let Some(name) = line
+            .strip_prefix("name = \"")
+            .and_then(|l| l.strip_suffix('"'))
+        {
             *versions.entry(name).or_default() += 1;
         }
     }

@@ -59,15 +59,25 @@ async fn measure() -> weir::Result<()> {
          FROM generate_series(0, {})",
         ROWS - 1
     );
-    session.sql(&rows).await?.write().format("delta").save(&table).await?;
+    session
+        .sql(&rows)
+        .await?
+        .write()
+        .format("delta")
+        .save(&table)
+        .await?;
     let this = std::env::current_exe().expect("a running program knows its path");
 
     println!("{HEADING}");
-    let first = Timings::of_process("filter + count, Delta table of 1,000,000 rows", RUNS, || {
-        let mut command = Command::new(&this);
-        command.args(["count", &table]);
-        command
-    });
+    let first = Timings::of_process(
+        "filter + count, Delta table of 1,000,000 rows",
+        RUNS,
+        || {
+            let mut command = Command::new(&this);
+            command.args(["count", &table]);
+            command
+        },
+    );
     println!("{}", first.row());
 
     let Some(broker) = broker_or_skip().await else {
@@ -90,7 +100,11 @@ async fn measure() -> weir::Result<()> {
         command
     };
     let output = drain().output().expect("the process starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let empty = Timings::of_process("kafka_to_bronze, nothing new, 18 partitions", RUNS, drain);
     println!("{}", empty.row());
     Ok(())

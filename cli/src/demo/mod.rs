@@ -146,7 +146,10 @@ async fn account(table: &Path, produced: u64, outcome: &Outcome) -> Result<()> {
         .distinct()?
         .count()
         .await?;
-    println!("\nproduced {produced} = drained {} = in the table {rows} = distinct {distinct}", outcome.rows);
+    println!(
+        "\nproduced {produced} = drained {} = in the table {rows} = distinct {distinct}",
+        outcome.rows
+    );
     if [outcome.rows, rows, distinct] != [produced; 3] {
         return Err(Error::internal(
             "the records do not add up: this is a defect of Weir",

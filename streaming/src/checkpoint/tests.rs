@@ -29,7 +29,10 @@ impl Stores {
         let dir = tempfile::tempdir().unwrap();
         let local = LocalCheckpointStore::new(dir.path().join("checkpoint")).unwrap();
         Self {
-            all: [Arc::new(local), Arc::new(ObjectCheckpointStore::in_memory())],
+            all: [
+                Arc::new(local),
+                Arc::new(ObjectCheckpointStore::in_memory()),
+            ],
             _dir: dir,
         }
     }
@@ -104,9 +107,18 @@ async fn open(store: &Arc<dyn CheckpointStore>) -> Checkpoint {
 async fn closed(store: &Arc<dyn CheckpointStore>, count: u64) -> Checkpoint {
     let (checkpoint, writer) = (open(store).await, writer(1));
     for batch in 0..count {
-        checkpoint.log_offsets(&offsets(batch, &writer)).await.unwrap();
-        checkpoint.log_prepared(&prepared(batch, &writer)).await.unwrap();
-        checkpoint.log_commit(&commits(batch, &writer)).await.unwrap();
+        checkpoint
+            .log_offsets(&offsets(batch, &writer))
+            .await
+            .unwrap();
+        checkpoint
+            .log_prepared(&prepared(batch, &writer))
+            .await
+            .unwrap();
+        checkpoint
+            .log_commit(&commits(batch, &writer))
+            .await
+            .unwrap();
     }
     checkpoint
 }
@@ -186,7 +198,11 @@ async fn metadata_missing_under_batches_is_refused_by_open_and_peek() {
                 assert!(error.to_string().contains("metadata is missing"), "{error}");
                 assert!(error.to_string().contains(path), "{error}");
             }
-            assert_eq!(store.get("metadata").await.unwrap(), None, "none is made up");
+            assert_eq!(
+                store.get("metadata").await.unwrap(),
+                None,
+                "none is made up"
+            );
         }
     }
 }
@@ -194,9 +210,18 @@ async fn metadata_missing_under_batches_is_refused_by_open_and_peek() {
 #[tokio::test]
 async fn checkpoint_of_another_query_is_refused_with_both_identities() {
     let others = [
-        (metadata(&["kafka", "kafka"], "file:///table"), ["[kafka]", "[kafka, kafka]"]),
-        (metadata(&["delta"], "file:///table"), ["[kafka]", "[delta]"]),
-        (metadata(&["kafka"], "file:///other"), ["file:///table", "file:///other"]),
+        (
+            metadata(&["kafka", "kafka"], "file:///table"),
+            ["[kafka]", "[kafka, kafka]"],
+        ),
+        (
+            metadata(&["delta"], "file:///table"),
+            ["[kafka]", "[delta]"],
+        ),
+        (
+            metadata(&["kafka"], "file:///other"),
+            ["file:///table", "file:///other"],
+        ),
     ];
     for (other, [own, wanted]) in others {
         for store in Stores::new().all {
@@ -220,12 +245,18 @@ async fn missing_entry_is_refused_by_name() {
         (&["offsets/2"], "offsets/2"),
         (&["commits/2"], "commits/2"),
         (&["offsets/3", "offsets/2"], "offsets/2"),
-        (&["offsets/0", "offsets/1", "offsets/2", "offsets/3"], "offsets/2"),
+        (
+            &["offsets/0", "offsets/1", "offsets/2", "offsets/3"],
+            "offsets/2",
+        ),
     ];
     for (deleted, missed) in cases {
         for store in Stores::new().all {
             let checkpoint = closed(&store, 3).await;
-            checkpoint.log_offsets(&offsets(3, &writer(1))).await.unwrap();
+            checkpoint
+                .log_offsets(&offsets(3, &writer(1)))
+                .await
+                .unwrap();
             for path in *deleted {
                 store.delete(path).await.unwrap();
             }
@@ -242,7 +273,10 @@ async fn prepared_batch_without_offsets_is_refused_by_name() {
     for store in Stores::new().all {
         let (checkpoint, writer) = (closed(&store, 1).await, writer(1));
         checkpoint.log_offsets(&offsets(1, &writer)).await.unwrap();
-        checkpoint.log_prepared(&prepared(1, &writer)).await.unwrap();
+        checkpoint
+            .log_prepared(&prepared(1, &writer))
+            .await
+            .unwrap();
         store.delete("offsets/1").await.unwrap();
         let error = open(&store).await.recover().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::CheckpointMismatch);

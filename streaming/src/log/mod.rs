@@ -12,5 +12,6 @@ mod entries;
 
 pub use codec::{decode, encode};
 pub use entries::{
-    BatchEntry, CommitsEntry, LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity, Writer,
+    BatchEntry, CommitsEntry, LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity,
+    Writer,
 };

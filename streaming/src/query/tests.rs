@@ -76,10 +76,7 @@ impl World {
     fn scripted(&self) -> (QuerySpec, Script) {
         let script = Script::default();
         let mut spec = self.spec();
-        spec.checkpoint = Arc::new(ScriptedStore::new(
-            Arc::clone(&self.store),
-            script.clone(),
-        ));
+        spec.checkpoint = Arc::new(ScriptedStore::new(Arc::clone(&self.store), script.clone()));
         (spec, script)
     }
 

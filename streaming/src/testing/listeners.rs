@@ -40,7 +40,11 @@ impl QueryListener for DiesAt {
         let QueryEvent::Step { batch_id, step } = event else {
             return;
         };
-        let due = self.0.lock().unwrap().take_if(|at| *at == (*batch_id, *step));
+        let due = self
+            .0
+            .lock()
+            .unwrap()
+            .take_if(|at| *at == (*batch_id, *step));
         assert!(due.is_none(), "dies after {step:?} of batch {batch_id}");
     }
 }

@@ -94,7 +94,9 @@ impl StreamSink for MemorySink {
         let commit = async {
             let mut commits = self.commits.lock().unwrap();
             let key = (request.query_id, request.batch_id);
-            let already = commits.iter().any(|(query, batch, _)| (*query, *batch) == key);
+            let already = commits
+                .iter()
+                .any(|(query, batch, _)| (*query, *batch) == key);
             if !already {
                 commits.push((key.0, key.1, request.written.files.clone()));
             }

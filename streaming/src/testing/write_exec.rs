@@ -107,7 +107,11 @@ impl ExecutionPlan for MemoryWriteExec {
                 });
                 files.lock().unwrap().insert(attempt.clone(), rows);
             }
-            Ok(manifest_batch(u32::try_from(partition).unwrap(), &attempt, &entries)?)
+            Ok(manifest_batch(
+                u32::try_from(partition).unwrap(),
+                &attempt,
+                &entries,
+            )?)
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             manifest_schema(),

@@ -96,5 +96,8 @@ async fn reader_whose_broker_died_gives_up_after_the_poll_timeout() {
     assert!(begun.elapsed() < Duration::from_secs(10), "{error}");
 
     broker.restart().await;
-    assert_eq!(records.filter(lit(true)).unwrap().count().await.unwrap(), 50);
+    assert_eq!(
+        records.filter(lit(true)).unwrap().count().await.unwrap(),
+        50
+    );
 }

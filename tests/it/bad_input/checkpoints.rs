@@ -23,7 +23,10 @@ impl Scene {
         let broker = broker_or_skip().await?;
         let topic = broker.new_topic("checkpoint", 1).await;
         let record = |n: usize| Record::of(format!("{n}"));
-        broker.producer().produce_n(&topic, 1, RECORDS, record).await;
+        broker
+            .producer()
+            .produce_n(&topic, 1, RECORDS, record)
+            .await;
         Some(Self {
             lake: TempLake::new(),
             topic,

@@ -1,7 +1,6 @@
 //! Options, settings and arguments. Nothing here needs a broker: it is refused before one is asked.
 
 use weir::ErrorKind;
-use weir::prelude::*;
 use weir_tests::files::TempLake;
 
 use crate::bronze::{Bronze, expect_error, expect_parts};
@@ -31,7 +30,10 @@ async fn misspelt_options_of_the_api_are_refused_with_the_nearest() {
     let error = stream("subscribePattern").await.unwrap_err();
     expect_parts(&error.to_string(), &["not subscribe and subscribePattern"]);
     let error = stream("kafka.auto.offset.reset").await.unwrap_err();
-    expect_parts(&error.to_string(), &["auto.offset.reset", "startingOffsets"]);
+    expect_parts(
+        &error.to_string(),
+        &["auto.offset.reset", "startingOffsets"],
+    );
 
     let lake = TempLake::new();
     let table = lake.table_url("t");
@@ -46,9 +48,17 @@ async fn misspelt_options_of_the_api_are_refused_with_the_nearest() {
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     expect_parts(&error.to_string(), &["did you mean \"mergeSchema\"?"]);
 
-    let error = session.read_stream().format("kafak").load().await.unwrap_err();
+    let error = session
+        .read_stream()
+        .format("kafak")
+        .load()
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    expect_parts(&error.to_string(), &["\"kafak\"", "did you mean \"kafka\"?"]);
+    expect_parts(
+        &error.to_string(),
+        &["\"kafak\"", "did you mean \"kafka\"?"],
+    );
     assert!(!lake.table("t").exists());
 }
 
@@ -68,12 +78,19 @@ async fn streaming_write_without_a_checkpoint_is_refused_naming_the_option() {
 async fn arguments_that_contradict_or_lack_a_subscription_are_usage() {
     let lake = TempLake::new();
     let job = Bronze::bare(NOWHERE, &lake);
-    let both = job.clone().arg("--topics", "a").arg("--topic-pattern", "a.*");
+    let both = job
+        .clone()
+        .arg("--topics", "a")
+        .arg("--topic-pattern", "a.*");
     let finished = both.run().await;
     assert_eq!(finished.status.code(), Some(2), "{finished}");
     // The last line of stdout, also of a run that never began.
     let outcome = finished.last_json();
-    expect_error(&outcome, "invalid_argument", &["--topics", "--topic-pattern", "cannot be used"]);
+    expect_error(
+        &outcome,
+        "invalid_argument",
+        &["--topics", "--topic-pattern", "cannot be used"],
+    );
     assert!(finished.stderr.contains("--topic-pattern"), "{finished}");
     assert_eq!(outcome["job"], "kafka_to_bronze");
 

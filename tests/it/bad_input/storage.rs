@@ -47,7 +47,7 @@ impl Obstacle {
 }
 
 /// Pauses a run at `step`, puts an obstacle at `place(job)`, and lets it run into it.
-async fn denied(step: &str, place: impl Fn(&Bronze, &str) -> PathBuf) {
+async fn denied(step: &str, place: impl Fn(&Bronze, &str) -> PathBuf, kind: &str, why: &str) {
     let Some(broker) = broker_or_skip().await else {
         return;
     };
@@ -68,9 +68,11 @@ async fn denied(step: &str, place: impl Fn(&Bronze, &str) -> PathBuf) {
     unpause(&mut paused);
     let finished = paused.wait(RUN_WITHIN).await;
     assert_eq!(finished.status.code(), Some(1), "{finished}");
-    let name = place.file_name().unwrap().to_str().unwrap();
+    // A table is named as a whole, a checkpoint by the entry.
+    let place = place.strip_prefix(lake.path()).unwrap();
+    let place = place.to_str().unwrap().trim_end_matches("/_delta_log");
     let outcome = finished.last_json();
-    expect_error(&outcome, "storage", &[name, "ot a directory"]);
+    expect_error(&outcome, kind, &[place, why]);
     assert_eq!(outcome["rows"], BATCH, "{outcome}");
 
     obstacle.lift();
@@ -79,31 +81,27 @@ async fn denied(step: &str, place: impl Fn(&Bronze, &str) -> PathBuf) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn denied_data_file_fails_the_run_and_the_next_one_completes_it() {
-    denied("offsets_logged:1", |job, topic| {
-        job.table_path().join(format!("topic={topic}"))
-    })
-    .await;
+    let place = |job: &Bronze, topic: &str| job.table_path().join(format!("topic={topic}"));
+    denied("offsets_logged:1", place, "storage", "ot a directory").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn denied_prepared_entry_fails_the_run_and_the_next_one_completes_it() {
-    denied("offsets_logged:1", |job, _| {
-        job.checkpoint_path().join("prepared")
-    })
-    .await;
+    let place = |job: &Bronze, _: &str| job.checkpoint_path().join("prepared");
+    denied("offsets_logged:1", place, "storage", "ot a directory").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn denied_commit_fails_the_run_and_the_next_one_completes_it() {
-    denied("prepared:1", |job, _| job.table_path().join("_delta_log")).await;
+    // Without its log, the table is no table any longer.
+    let place = |job: &Bronze, _: &str| job.table_path().join("_delta_log");
+    denied("prepared:1", place, "not_found", "restore it").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn denied_close_fails_the_run_and_the_next_one_completes_it() {
-    denied("sink_committed:1", |job, _| {
-        job.checkpoint_path().join("commits")
-    })
-    .await;
+    let place = |job: &Bronze, _: &str| job.checkpoint_path().join("commits");
+    denied("sink_committed:1", place, "storage", "ot a directory").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

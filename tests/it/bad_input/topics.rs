@@ -64,9 +64,10 @@ async fn starting_offsets_out_of_range_are_data_loss_naming_the_range() {
     let topic = broker.new_topic("range", 1).await;
     let produced = broker.producer().produce_n(&topic, 1, 10, record).await;
     let job = Bronze::new(broker, &lake, &[&topic]);
-    let beyond = job
-        .clone()
-        .arg("--starting-offsets", format!("{{\"{topic}\":{{\"0\":500}}}}"));
+    let beyond = job.clone().arg(
+        "--starting-offsets",
+        format!("{{\"{topic}\":{{\"0\":500}}}}"),
+    );
     let parts = ["startingOffsets", "500", &topic, "holds 0 to 10"];
     beyond.refuse(4, "data_loss", &parts).await;
     let incomplete = job.clone();
@@ -79,7 +80,10 @@ async fn starting_offsets_out_of_range_are_data_loss_naming_the_range() {
     // Asked to go on, it begins at the nearest offset there is, and says so.
     let lake = TempLake::new();
     let job = Bronze::new(broker, &lake, &[&topic])
-        .arg("--starting-offsets", format!("{{\"{topic}\":{{\"0\":500}}}}"))
+        .arg(
+            "--starting-offsets",
+            format!("{{\"{topic}\":{{\"0\":500}}}}"),
+        )
         .arg("--fail-on-data-loss", "false");
     let finished = job.run().await.expect_success();
     assert_eq!(finished.last_json()["rows"], 0, "{finished}");
@@ -133,7 +137,10 @@ async fn recreated_topic_is_data_loss_naming_both_ids_or_read_from_its_beginning
 
 /// The topic's id in the checkpoint's `offsets/batch`.
 fn topic_id(job: &Bronze, batch: u64, topic: &str) -> String {
-    let entry = job.checkpoint_path().join("offsets").join(batch.to_string());
+    let entry = job
+        .checkpoint_path()
+        .join("offsets")
+        .join(batch.to_string());
     let text = std::fs::read_to_string(entry).unwrap();
     let (_, body) = text.split_once('\n').unwrap();
     let entry: serde_json::Value = serde_json::from_str(body).unwrap();

@@ -104,7 +104,11 @@ async fn process_that_wakes_up_between_batches_is_fenced_or_finds_nothing_to_do(
         winner.wait(RUN_WITHIN).await.expect_success();
         unpause(&mut zombie);
         let finished = zombie.wait(RUN_WITHIN).await;
-        assert_eq!(!succeeded(&finished, winner_id), fenced, "{step}: {finished}");
+        assert_eq!(
+            !succeeded(&finished, winner_id),
+            fenced,
+            "{step}: {finished}"
+        );
         let summary = python.read_delta(&job.table).await;
         summary.expect_exactly(&produced);
     }

@@ -64,8 +64,18 @@ impl Broker {
 
     /// A new topic with a unique name.
     pub async fn new_topic(&self, prefix: &str, partitions: i32) -> String {
+        self.new_topic_with(prefix, partitions, &[]).await
+    }
+
+    /// The same with topic settings: `("retention.ms", "-1")` for records with old timestamps.
+    pub async fn new_topic_with(
+        &self,
+        prefix: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> String {
         let topic = unique_topic(prefix);
-        self.create_topic(&topic, partitions, &[]).await;
+        self.create_topic(&topic, partitions, configs).await;
         topic
     }
 

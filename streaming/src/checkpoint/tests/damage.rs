@@ -11,7 +11,10 @@ async fn refused_after(
 ) -> Error {
     let (checkpoint, writer) = (closed(store, 1).await, writer(1));
     checkpoint.log_offsets(&offsets(1, &writer)).await.unwrap();
-    checkpoint.log_prepared(&prepared(1, &writer)).await.unwrap();
+    checkpoint
+        .log_prepared(&prepared(1, &writer))
+        .await
+        .unwrap();
     damage(store).await;
     checkpoint.recover().await.unwrap_err()
 }
@@ -54,7 +57,11 @@ async fn damaged_entry_of_each_kind_is_refused_by_name_with_advice() {
                     Err(error) => Err(error),
                 };
                 let error = recovered.expect_err(how);
-                assert_eq!(error.kind(), ErrorKind::CorruptCheckpoint, "{how} {path}: {error}");
+                assert_eq!(
+                    error.kind(),
+                    ErrorKind::CorruptCheckpoint,
+                    "{how} {path}: {error}"
+                );
                 let text = error.to_string();
                 assert!(text.contains(path), "{how}: {text}");
                 assert!(text.contains(advice), "{how} {path}: {text}");
@@ -108,7 +115,10 @@ async fn renamed_entry_of_each_kind_is_refused() {
             .await;
             assert_eq!(error.kind(), ErrorKind::CorruptCheckpoint);
             let text = error.to_string();
-            assert!(text.contains(path) && text.contains("says it is batch 0"), "{text}");
+            assert!(
+                text.contains(path) && text.contains("says it is batch 0"),
+                "{text}"
+            );
         }
     }
 }
@@ -124,6 +134,9 @@ async fn offsets_of_other_sources_than_the_metadata_names_are_refused() {
         .await;
         assert_eq!(error.kind(), ErrorKind::CorruptCheckpoint);
         let text = error.to_string();
-        assert!(text.contains("[delta]") && text.contains("[kafka]"), "{text}");
+        assert!(
+            text.contains("[delta]") && text.contains("[kafka]"),
+            "{text}"
+        );
     }
 }

@@ -30,7 +30,11 @@ async fn second_put_of_each_step_is_fenced_and_names_the_winner() {
             let kept = store.get(path).await.unwrap();
             let error = log(&checkpoint, path, &loser).await.unwrap_err();
             assert_fenced_by(&error, &winner);
-            assert_eq!(store.get(path).await.unwrap(), kept, "the winner's entry stays");
+            assert_eq!(
+                store.get(path).await.unwrap(),
+                kept,
+                "the winner's entry stays"
+            );
         }
     }
 }
@@ -124,7 +128,11 @@ async fn checkpoints_made_at_once_have_one_query_id() {
     for store in Stores::new().all {
         let opened = futures::future::join_all((0..8).map(|_| open(&store))).await;
         let first = opened[0].query_id();
-        assert!(opened.iter().all(|checkpoint| checkpoint.query_id() == first));
+        assert!(
+            opened
+                .iter()
+                .all(|checkpoint| checkpoint.query_id() == first)
+        );
     }
 }
 
@@ -155,7 +163,7 @@ async fn recovery_beside_a_process_that_moves_on_is_fenced_and_names_it() {
         let ours = open(&scripted).await;
         let recovering = tokio::spawn(async move { ours.recover().await });
         gate.arrived().await;
-        // Between two looks of this process: one batch prepared, and the one before purged.
+        // A batch that this process did not see planned is prepared when it looks again.
         let winner = writer(1);
         theirs.log_offsets(&offsets(2, &winner)).await.unwrap();
         theirs.log_prepared(&prepared(2, &winner)).await.unwrap();
@@ -172,14 +180,30 @@ async fn process_that_slept_until_its_batch_was_purged_cannot_prepare_it() {
         checkpoint.log_offsets(&offsets(1, &sleeper)).await.unwrap();
         for batch in 1..5 {
             if batch > 1 {
-                checkpoint.log_offsets(&offsets(batch, &winner)).await.unwrap();
+                checkpoint
+                    .log_offsets(&offsets(batch, &winner))
+                    .await
+                    .unwrap();
             }
-            checkpoint.log_prepared(&prepared(batch, &winner)).await.unwrap();
-            checkpoint.log_commit(&commits(batch, &winner)).await.unwrap();
+            checkpoint
+                .log_prepared(&prepared(batch, &winner))
+                .await
+                .unwrap();
+            checkpoint
+                .log_commit(&commits(batch, &winner))
+                .await
+                .unwrap();
             checkpoint.purge(BatchId(batch), 2).await.unwrap();
         }
-        assert_eq!(store.get("prepared/1").await.unwrap(), None, "the name is free again");
-        let error = checkpoint.log_prepared(&prepared(1, &sleeper)).await.unwrap_err();
+        assert_eq!(
+            store.get("prepared/1").await.unwrap(),
+            None,
+            "the name is free again"
+        );
+        let error = checkpoint
+            .log_prepared(&prepared(1, &sleeper))
+            .await
+            .unwrap_err();
         assert_fenced_by(&error, &winner);
     }
 }

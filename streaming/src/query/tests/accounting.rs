@@ -14,7 +14,10 @@ async fn summary_and_progress_agree_with_what_was_done() {
     query.await_termination().await.unwrap();
 
     let summary = query.summary();
-    assert_eq!((summary.batches, summary.input_rows, summary.output_rows), (3, 5, 5));
+    assert_eq!(
+        (summary.batches, summary.input_rows, summary.output_rows),
+        (3, 5, 5)
+    );
     assert_eq!(summary.start_offsets, [json!([])]);
     assert_eq!(summary.end_offsets, [json!([5])]);
     assert_eq!(summary.sink_version, query.sink_version().await.unwrap());
@@ -42,7 +45,11 @@ async fn recovered_batch_is_counted_and_marked() {
     let summary = query.summary();
     assert_eq!((summary.batches, summary.input_rows), (2, 4));
     assert_eq!(summary.start_offsets, [json!([])]);
-    let marks: Vec<_> = query.recent_progress().iter().map(|batch| batch.recovered).collect();
+    let marks: Vec<_> = query
+        .recent_progress()
+        .iter()
+        .map(|batch| batch.recovered)
+        .collect();
     assert_eq!(marks, [true, false]);
 }
 
@@ -113,7 +120,9 @@ async fn query_with_another_sink_or_source_is_refused() {
     world.drain().await;
     let mut elsewhere = world.spec();
     elsewhere.sink = Arc::new(MemorySink::at("memory:///other"));
-    let twice = world.sql("SELECT value FROM events UNION ALL SELECT value FROM others").await;
+    let twice = world
+        .sql("SELECT value FROM events UNION ALL SELECT value FROM others")
+        .await;
     for spec in [elsewhere, world.spec_of(twice)] {
         let error = finish(spec).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::CheckpointMismatch, "{error}");
@@ -134,6 +143,9 @@ async fn dry_run_tells_what_a_run_would_do_and_writes_nothing() {
     assert_eq!(plan.query_id, Some(query.id()));
     assert!(plan.unfinished.unwrap().contains("batch 0"));
     assert_eq!((plan.batches, plan.records), (2, 3));
-    assert_eq!((plan.start_offsets, plan.end_offsets), (vec![json!([2])], vec![json!([5])]));
+    assert_eq!(
+        (plan.start_offsets, plan.end_offsets),
+        (vec![json!([2])], vec![json!([5])])
+    );
     assert_eq!(world.entries("offsets").await, [0]);
 }

