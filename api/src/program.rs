@@ -1,6 +1,8 @@
 //! What makes a `main` a program: runtime, log, allocator, exit codes.
 
+use std::fmt::Display;
 use std::future::Future;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tracing_subscriber::filter::Targets;
@@ -35,7 +37,7 @@ pub fn run(program: impl Future<Output = Result<()>>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            complain(format_args!("error: {error}"));
             ExitCode::from(exit_code(error.kind()))
         }
     }
@@ -66,8 +68,11 @@ pub fn init_log() {
         ),
     };
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        // It would tell of a log that cannot be written on the same stderr, and panic: a full disk
+        // under the log, or a reader that has gone, must not end a query.
+        .log_internal_errors(false);
     let first = tracing_subscriber::registry()
         .with(layer)
         .with(filter)
@@ -78,6 +83,24 @@ pub fn init_log() {
              write one like weir=debug,warn"
         );
     }
+}
+
+/// Prints a line on stdout; `println!` panics when it cannot.
+///
+/// # Errors
+/// `Storage` when nobody reads it any longer, or the file it goes to cannot take it.
+pub fn print_line(line: impl Display) -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|error| {
+            Error::new(ErrorKind::Storage, "cannot print on stdout").with_source(error)
+        })
+}
+
+/// Prints a line on stderr, if it can be: there is nowhere else to tell that it cannot.
+pub fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The process exit code of a failure: 2 usage, 4 data loss, 75 worth retrying (`EX_TEMPFAIL` of

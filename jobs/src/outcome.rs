@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
+use weir::program::{complain, print_line};
 use weir::{Error, ErrorKind, QuerySummary, exit_code};
 
 /// Why a job ended.
@@ -101,12 +102,15 @@ impl Outcome {
         self
     }
 
-    /// Prints the line; the caller exits with [`Self::exit_code`].
+    /// Prints the line, or complains that it cannot; what was done stays done, so the caller exits
+    /// with [`Self::exit_code`] either way.
     pub fn print(mut self, took: Duration) -> Self {
         self.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        match serde_json::to_string(&self) {
-            Ok(line) => println!("{line}"),
-            Err(error) => eprintln!("error: cannot print the result: {error}"),
+        let printed = serde_json::to_string(&self)
+            .map_err(|error| Error::internal("cannot encode the result").with_source(error))
+            .and_then(print_line);
+        if let Err(error) = printed {
+            complain(format_args!("error: {error}"));
         }
         self
     }

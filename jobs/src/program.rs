@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use weir::program::complain;
 use weir::{Error, ErrorKind, Result};
 
 use crate::outcome::{Outcome, Status};
 
-/// How long a batch that is being committed may take to finish after a stop was asked for.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long a batch that is being committed may take to finish after a stop was asked for: the outcome
+/// must be out before the SIGKILL that Kubernetes sends 30 s after SIGTERM.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Why a job was told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +54,13 @@ where
         Ok(arguments) => arguments,
         Err(usage) if !usage.use_stderr() => {
             // --help and --version.
-            print!("{usage}");
-            return ExitCode::SUCCESS;
+            return match usage.print() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            };
         }
         Err(usage) => {
-            eprint!("{usage}");
+            complain(&usage);
             let error = Error::invalid_argument(usage.to_string().trim().to_owned());
             return finish(Outcome::failed(job_name, &error), Some(error.kind()));
         }
@@ -82,7 +86,7 @@ where
     // Blocking readers of an abandoned batch must not hold the process.
     runtime.shutdown_background();
     if let Some(failure) = &outcome.error {
-        eprintln!("error: {}", failure.message);
+        complain(format_args!("error: {}", failure.message));
     }
     finish(outcome, kind)
 }

@@ -3,9 +3,10 @@
 //! A secret given this way stands in no process list. Errors name where a value was to come from,
 //! never the value.
 
+use std::env::VarError;
 use std::fs;
 
-use weir::{Error, ErrorKind, Result};
+use weir::{Error, Result};
 
 /// The value that `text`, given for `argument`, stands for: the environment variable of `@env:NAME`,
 /// the file of `@file:PATH` (without its last line end), or `text` itself.
@@ -13,14 +14,27 @@ use weir::{Error, ErrorKind, Result};
 /// # Errors
 /// `InvalidArgument` when the variable is not set or the file cannot be read as UTF-8.
 pub fn resolve(argument: &str, text: &str) -> Result<String> {
+    look_up(text).map_err(|error| error.context(argument))
+}
+
+/// As [`resolve`], where the caller names the argument.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn look_up(text: &str) -> Result<String> {
     if let Some(name) = text.strip_prefix("@env:") {
-        return std::env::var(name).map_err(|error| {
-            Error::invalid_argument(format!("{argument}: environment variable {name:?}"))
-                .with_source(error)
+        return std::env::var(name).map_err(|error| match error {
+            VarError::NotPresent => {
+                Error::invalid_argument(format!("environment variable {name:?} is not set"))
+            }
+            // The error quotes the value.
+            VarError::NotUnicode(_) => {
+                Error::invalid_argument(format!("environment variable {name:?} is not UTF-8"))
+            }
         });
     }
     if let Some(path) = text.strip_prefix("@file:") {
-        let mut value = read(argument, path)?;
+        let mut value = read(path)?;
         if value.ends_with('\n') {
             value.pop();
             if value.ends_with('\r') {
@@ -55,7 +69,7 @@ pub fn resolve_pair(argument: &str, text: &str) -> Result<(String, String)> {
 /// # Errors
 /// `InvalidArgument`, naming the file and the line.
 pub fn read_properties(argument: &str, path: &str) -> Result<Vec<(String, String)>> {
-    let text = read(argument, path)?;
+    let text = read(path).map_err(|error| error.context(argument))?;
     let mut pairs = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -68,13 +82,9 @@ pub fn read_properties(argument: &str, path: &str) -> Result<Vec<(String, String
     Ok(pairs)
 }
 
-fn read(argument: &str, path: &str) -> Result<String> {
+fn read(path: &str) -> Result<String> {
     fs::read_to_string(path).map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidArgument,
-            format!("{argument}: cannot read file {path:?}"),
-        )
-        .with_source(error)
+        Error::invalid_argument(format!("cannot read file {path:?}")).with_source(error)
     })
 }
 

@@ -17,11 +17,13 @@ use serde::de::DeserializeOwned;
 use weir_plan::{BatchId, Error, ErrorKind, QueryId, Result};
 
 use crate::log::{
-    BatchEntry, CommitsEntry, Metadata, OffsetsEntry, PreparedEntry, Writer, decode, encode,
+    BatchEntry, CommitsEntry, Metadata, OffsetsEntry, PreparedEntry, StartEntry, Writer, decode,
+    encode,
 };
 use crate::store::{CheckpointStore, Put};
 
 const METADATA: &str = "metadata";
+const START: &str = "start";
 const OFFSETS: &str = "offsets";
 const PREPARED: &str = "prepared";
 const COMMITS: &str = "commits";
@@ -157,6 +159,46 @@ impl Checkpoint {
             return Ok(Recovery::Commit(batch, written));
         }
         Ok(Recovery::Rerun(batch))
+    }
+
+    /// Where the first batch begins, if a run has found that out.
+    ///
+    /// # Errors
+    /// `CorruptCheckpoint` when the entry is damaged.
+    pub async fn start(&self) -> Result<Option<StartEntry>> {
+        let corrupt = |what: String| {
+            Error::new(
+                ErrorKind::CorruptCheckpoint,
+                format!(
+                    "{what}; no batch was planned from it: delete the entry, and the query begins \
+                     where its options say"
+                ),
+            )
+        };
+        match read::<StartEntry>(self.store.as_ref(), START).await {
+            Ok(Some(start)) if start.sources.len() != self.metadata.sources.len() => {
+                Err(corrupt(format!(
+                    "checkpoint entry {}/{START} has {} sources, the checkpoint's metadata has {}",
+                    self.location(),
+                    start.sources.len(),
+                    self.metadata.sources.len()
+                )))
+            }
+            Err(error) if error.kind() == ErrorKind::CorruptCheckpoint => {
+                Err(corrupt(error.to_string()))
+            }
+            read => read,
+        }
+    }
+
+    /// Logs where the first batch begins. Returns what is logged: another process may have been
+    /// first, and its answer counts.
+    ///
+    /// # Errors
+    /// `Storage` or `Unavailable`.
+    pub async fn log_start(&self, entry: StartEntry) -> Result<StartEntry> {
+        let theirs = create(self.store.as_ref(), START, &entry).await?;
+        Ok(theirs.unwrap_or(entry))
     }
 
     /// Logs what a new batch reads.

@@ -141,6 +141,26 @@ async fn records_that_vanish_after_planning_fail_the_run_that_planned_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn new_partition_without_its_first_records_is_loss_or_read_from_what_is_left() {
+    let Some(broker) = broker_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::new();
+    let topic = broker.new_topic("young", 1).await;
+    broker.producer().produce_n(&topic, 1, 10, record).await;
+    let job = Bronze::new(broker, &lake, &[&topic]);
+    job.drain().await;
+    broker.add_partitions(&topic, 2).await;
+    let records = (0..8).map(|n| (1, record(n)));
+    broker.producer().produce_all(&topic, records).await;
+    broker.delete_records(&topic, 1, 3).await;
+    let parts = ["partition 1", &*topic, "is new", "offset 3, not 0"];
+    job.refuse(4, "data_loss", &parts).await;
+    let finished = tolerate(&job, &parts).await;
+    assert_eq!(finished.last_json()["rows"], 5, "{finished}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn topic_deleted_between_runs_is_loss_or_left_out() {
     let Some(broker) = broker_or_skip().await else {
         return;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use weir_tests::files::files_under;
+
 /// Which workspace crates a crate may name among its dependencies.
 const ARROWS: &[(&str, &[&str])] = &[
     ("proto", &[]),
@@ -109,5 +111,33 @@ fn lock_file_holds_one_version_of_each_shared_library() {
     for name in SINGLE {
         let found = versions.get(name).copied().unwrap_or_default();
         assert!(found <= 1, "Cargo.lock holds {found} versions of {name}");
+    }
+}
+
+#[test]
+fn documents_name_tests_that_exist() {
+    let sources: String = ["plan", "connectors", "streaming", "api", "jobs", "tests"]
+        .iter()
+        .flat_map(|member| files_under(&root().join(member), ".rs"))
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    for document in ["docs/semantics.md", "docs/features.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        // Every other piece stands between backticks.
+        for path in text.split('`').skip(1).step_by(2) {
+            let Some((_, name)) = path.rsplit_once("::").filter(|(_, name)| !name.is_empty())
+            else {
+                continue;
+            };
+            let declared = [
+                format!("fn {name}("),
+                format!("mod {name};"),
+                format!("mod {name} {{"),
+            ];
+            assert!(
+                declared.iter().any(|declared| sources.contains(declared)),
+                "{document} names {path}, which does not exist"
+            );
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Actions that bring rows to the program: bounded, so that they do not drown it.
 
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 use weir_plan::settings::MAX_RESULT_SIZE;
@@ -19,7 +21,7 @@ impl DataFrame {
         let mut batches = Vec::new();
         let mut bytes = 0;
         while let Some(batch) = stream.try_next().await? {
-            bytes += batch.get_array_memory_size() as u64;
+            bytes += bytes_of(&batch);
             if let Some(limit) = limit.filter(|limit| bytes > *limit) {
                 return Err(Error::new(
                     ErrorKind::ResourcesExhausted,
@@ -50,4 +52,23 @@ impl DataFrame {
     pub async fn count(&self) -> Result<u64> {
         Ok(self.inner().clone().count().await? as u64)
     }
+}
+
+/// The bytes of a batch's rows. Not what their buffers take: operators hand out slices of one large
+/// buffer, which would count again with every slice.
+fn bytes_of(batch: &RecordBatch) -> u64 {
+    let columns = batch.columns().iter().map(|column| {
+        let data = column.to_data();
+        let own = data
+            .get_slice_memory_size()
+            .unwrap_or_else(|_| data.get_buffer_memory_size());
+        // A view's text lies outside of what Arrow counts as its slice.
+        let viewed = match column.data_type() {
+            DataType::Utf8View => column.as_string_view().total_buffer_bytes_used(),
+            DataType::BinaryView => column.as_binary_view().total_buffer_bytes_used(),
+            _ => 0,
+        };
+        (own + viewed) as u64
+    });
+    columns.sum()
 }

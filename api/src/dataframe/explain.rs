@@ -6,6 +6,7 @@ use datafusion::physical_plan::displayable;
 use weir_plan::Result;
 
 use super::DataFrame;
+use crate::program::print_line;
 
 /// How much `explain` shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,8 +24,7 @@ impl DataFrame {
     /// # Errors
     /// As [`Self::explain_string`].
     pub async fn explain(&self, mode: ExplainMode) -> Result<()> {
-        println!("{}", self.explain_string(mode).await?);
-        Ok(())
+        print_line(self.explain_string(mode).await?)
     }
 
     /// The plan as text.

@@ -5,6 +5,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use weir_plan::{Error, Result};
 
 use super::DataFrame;
+use crate::program::print_line;
 
 const ROWS: usize = 20;
 const WIDTH: usize = 20;
@@ -23,8 +24,7 @@ impl DataFrame {
     /// # Errors
     /// What the query reports.
     pub async fn show_rows(&self, rows: usize, width: Option<usize>) -> Result<()> {
-        println!("{}", self.show_string(rows, width).await?);
-        Ok(())
+        print_line(self.show_string(rows, width).await?)
     }
 
     /// What [`Self::show_rows`] prints.

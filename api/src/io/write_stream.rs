@@ -1,9 +1,12 @@
 //! Streaming writes: from a dataframe to a started query.
 
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use url::Url;
 use weir_connectors::delta::DeltaSink;
-use weir_plan::{Error, Options, Result};
+use weir_plan::{Error, Options, Result, StreamSink as _};
 use weir_streaming::{
     Clock, DryRun, QueryListener, QuerySpec, StreamingQuery, SystemClock, Trigger, store,
 };
@@ -147,6 +150,8 @@ impl DataStreamWriter {
             ))
         })?;
         let sink = DeltaSink::try_new(location, self.partition_by, &self.options)?;
+        let checkpoint = store::open(&checkpoint)?;
+        check_apart(&sink.location(), &checkpoint.location())?;
         let session = self.frame.session();
         let mut listeners = session.listeners();
         listeners.extend(self.listeners);
@@ -154,12 +159,81 @@ impl DataStreamWriter {
             name: self.query_name,
             plan: self.frame.plan().clone(),
             sink: Arc::new(sink),
-            checkpoint: store::open(&checkpoint)?,
+            checkpoint,
             trigger: self.trigger,
             retain_batches: session.settings().min_batches_to_retain()?,
             listeners,
             runner: session.runner(),
             clock: self.clock,
         })
+    }
+}
+
+/// Refuses a checkpoint that a VACUUM of the table would delete, with the next run committing every
+/// batch a second time. VACUUM spares names that begin with "_" or ".", where Spark's users keep
+/// checkpoints, too.
+fn check_apart(table: &str, checkpoint: &str) -> Result<()> {
+    let path = Url::parse(table)
+        .ok()
+        .and_then(|url| url.to_file_path().ok());
+    let Some(table_path) = path else {
+        return Ok(());
+    };
+    let checkpoint_path = without_dots(Path::new(checkpoint));
+    let Ok(below) = checkpoint_path.strip_prefix(&table_path) else {
+        return Ok(());
+    };
+    let spared = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        name.starts_with(['_', '.']) && name != "_delta_log"
+    };
+    if below.iter().any(spared) {
+        return Ok(());
+    }
+    Err(Error::invalid_argument(format!(
+        "checkpoint {checkpoint} lies in the table {table}, where VACUUM would delete it; \
+         put it beside the table, or below a directory like _checkpoints in it"
+    )))
+}
+
+fn without_dots(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoint_that_vacuum_would_delete_is_refused() {
+        let table = "file:///lake/my%20table/";
+        for inside in [
+            "/lake/my table",
+            "/lake/my table/ck",
+            "/lake/x/../my table/ck",
+            "/lake/my table/_delta_log",
+        ] {
+            let error = check_apart(table, inside).unwrap_err();
+            assert!(error.to_string().contains(inside), "{error}");
+        }
+        for apart in [
+            "/lake/my table2",
+            "/lake",
+            "/lake/my table/../ck",
+            "/lake/my table/_checkpoints/q",
+            "memory:///",
+        ] {
+            check_apart(table, apart).unwrap();
+        }
     }
 }

@@ -137,8 +137,10 @@ fn context(master: &Master, settings: &Settings) -> Result<SessionContext> {
             Error::new(
                 ErrorKind::Storage,
                 format!(
-                    "the spill directory {:?} cannot be used",
-                    settings.local_dir()
+                    "the spill directory {:?} (weir.local.dir) cannot be used",
+                    settings
+                        .local_dir()
+                        .map_or_else(std::env::temp_dir, Into::into)
                 ),
             )
             .with_source(error)

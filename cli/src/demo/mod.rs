@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use weir::prelude::*;
+use weir::program::print_line;
 use weir::{EmbeddedKafka, Error, ErrorKind, Result};
 use weir_jobs::kafka_to_bronze;
 use weir_jobs::outcome::{Outcome, Status};
@@ -48,8 +49,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         )));
     }
     let dir = empty_directory(arguments.dir.as_deref())?;
-    println!("Weir demo: Kafka -> bronze Delta table, exactly once\n");
-    println!("broker      librdkafka's mock cluster, in this process (not Apache Kafka)");
+    print_line("Weir demo: Kafka -> bronze Delta table, exactly once\n")?;
+    print_line("broker      librdkafka's mock cluster, in this process (not Apache Kafka)")?;
 
     let begun = Instant::now();
     let mut broker = EmbeddedKafka::start()?;
@@ -63,27 +64,26 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
             "the embedded broker dropped {lost} records before they were read"
         )));
     }
-    println!(
+    print_line(format_args!(
         "produced    {produced} records into {} topics x {PARTITIONS} partitions, seed {}, {:.2} s",
         TOPICS.len(),
         arguments.seed,
         begun.elapsed().as_secs_f64()
-    );
+    ))?;
 
     let table = dir.join("bronze");
     let begun = Instant::now();
     let outcome = drain(&broker, &dir, &table).await?;
     let took = begun.elapsed().as_secs_f64();
-    println!(
+    print_line(format_args!(
         "drained     {} records in {} batches, table version {}, {took:.2} s, {:.0} records/s\n",
         outcome.rows,
         outcome.batches,
         outcome.delta_version.unwrap_or_default(),
         outcome.rows as f64 / took
-    );
+    ))?;
     account(&table, produced, &outcome).await?;
-    println!("\nfiles       {}", dir.display());
-    Ok(())
+    print_line(format_args!("\nfiles       {}", dir.display()))
 }
 
 /// The job itself, as its command line would start it.
@@ -94,10 +94,8 @@ async fn drain(broker: &EmbeddedKafka, dir: &Path, table: &Path) -> Result<Outco
         &broker.bootstrap_servers(),
         "--topics",
         &TOPICS.join(","),
-        "--out",
-        &table.to_string_lossy(),
-        "--checkpoint",
-        &dir.join("checkpoint").to_string_lossy(),
+        &format!("--out={}", table.display()),
+        &format!("--checkpoint={}", dir.join("checkpoint").display()),
         "--max-offsets-per-trigger",
         "40000",
     ])
@@ -146,17 +144,16 @@ async fn account(table: &Path, produced: u64, outcome: &Outcome) -> Result<()> {
         .distinct()?
         .count()
         .await?;
-    println!(
+    print_line(format_args!(
         "\nproduced {produced} = drained {} = in the table {rows} = distinct {distinct}",
         outcome.rows
-    );
+    ))?;
     if [outcome.rows, rows, distinct] != [produced; 3] {
         return Err(Error::internal(
             "the records do not add up: this is a defect of Weir",
         ));
     }
-    println!("every record is there, exactly once");
-    Ok(())
+    print_line("every record is there, exactly once")
 }
 
 fn empty_directory(wanted: Option<&Path>) -> Result<PathBuf> {

@@ -40,8 +40,26 @@ pub(super) fn table_url(location: &str) -> Result<Url> {
     let absolute = std::path::absolute(&path).map_err(|error| {
         Error::invalid_argument(format!("{location:?} is no path")).with_source(error)
     })?;
+    if let Some(escape) = escape_in(&absolute.to_string_lossy()) {
+        return Err(Error::invalid_argument(format!(
+            "{location:?} has {escape:?} in its path, which the delta library takes for an escaped \
+             character and reads another directory; rename the directory"
+        )));
+    }
     Url::from_directory_path(without_dots(&absolute))
         .map_err(|()| Error::invalid_argument(format!("{location:?} cannot be written as a URL")))
+}
+
+/// What looks like an escaped character of a URL: "%" before two hexadecimal digits.
+fn escape_in(path: &str) -> Option<&str> {
+    path.match_indices('%').find_map(|(at, _)| {
+        let escape = path.get(at..at + 3)?;
+        let digits = escape[1..].bytes();
+        digits
+            .map(|byte| byte.is_ascii_hexdigit())
+            .all(|hex| hex)
+            .then_some(escape)
+    })
 }
 
 fn without_dots(path: &Path) -> PathBuf {

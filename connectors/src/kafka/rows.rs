@@ -12,8 +12,8 @@ use weir_plan::{Error, ErrorKind, Result};
 use super::native::fetch::Message;
 use super::schema::{column, header_fields, header_item};
 
-/// A batch is full when its keys and values reach this many bytes. A longer record is a batch of its
-/// own.
+/// A batch is full when its keys, values and headers reach this many bytes. A longer record is a batch
+/// of its own.
 pub(super) const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// Room made for values at first; it grows to what the records need and is kept at that.
@@ -25,7 +25,9 @@ pub(super) struct Rows {
     schema: SchemaRef,
     columns: Vec<Column>,
     rows: usize,
+    /// Of keys and values.
     bytes: usize,
+    header_bytes: usize,
     rows_max: usize,
     /// Of the fullest batch so far, to make room for the next one.
     bytes_seen: usize,
@@ -84,7 +86,8 @@ impl Column {
         }
     }
 
-    fn append(&mut self, topic: &str, message: Message<'_>) -> Result<()> {
+    /// Appends the record's value; returns its bytes, if they are headers.
+    fn append(&mut self, topic: &str, message: Message<'_>) -> Result<usize> {
         match self {
             Self::Key(builder) => builder.append_option(message.key()),
             Self::Value(builder) => builder.append_option(message.payload()),
@@ -96,9 +99,9 @@ impl Column {
                 builder.append_option(millis.and_then(|millis| millis.checked_mul(1000)));
             }
             Self::TimestampType(builder) => builder.append_value(message.timestamp().1),
-            Self::Headers(builder) => append_headers(builder, topic, message)?,
+            Self::Headers(builder) => return append_headers(builder, topic, message),
         }
-        Ok(())
+        Ok(0)
     }
 }
 
@@ -106,7 +109,7 @@ fn append_headers(
     list: &mut ListBuilder<StructBuilder>,
     topic: &str,
     message: Message<'_>,
-) -> Result<()> {
+) -> Result<usize> {
     let headers = message.headers().map_err(|error| {
         Error::new(
             ErrorKind::Compute,
@@ -118,9 +121,10 @@ fn append_headers(
             ),
         )
     })?;
-    let mut any = false;
+    let (mut any, mut bytes) = (false, 0);
     for (name, value) in headers {
         any = true;
+        bytes += name.len() + value.map_or(0, <[u8]>::len);
         let item = list.values();
         if let Some(names) = item.field_builder::<StringBuilder>(0) {
             names.append_value(&name);
@@ -131,7 +135,7 @@ fn append_headers(
         item.append(true);
     }
     list.append(any);
-    Ok(())
+    Ok(bytes)
 }
 
 impl Rows {
@@ -148,6 +152,7 @@ impl Rows {
             columns,
             rows: 0,
             bytes: 0,
+            header_bytes: 0,
             rows_max,
             bytes_seen: VALUE_BYTES_FIRST,
         })
@@ -159,12 +164,13 @@ impl Rows {
 
     /// Whether the batch should be taken before a record of `bytes` is appended.
     pub(super) fn is_full_for(&self, bytes: usize) -> bool {
-        self.rows > 0 && (self.rows >= self.rows_max || self.bytes + bytes > BATCH_BYTES_MAX)
+        let held = self.bytes + self.header_bytes;
+        self.rows > 0 && (self.rows >= self.rows_max || held + bytes > BATCH_BYTES_MAX)
     }
 
     pub(super) fn append(&mut self, topic: &str, message: Message<'_>, bytes: usize) -> Result<()> {
         for column in &mut self.columns {
-            column.append(topic, message)?;
+            self.header_bytes += column.append(topic, message)?;
         }
         self.rows += 1;
         self.bytes += bytes;
@@ -188,6 +194,7 @@ impl Rows {
         }
         self.rows = 0;
         self.bytes = 0;
+        self.header_bytes = 0;
         Ok(batch)
     }
 }

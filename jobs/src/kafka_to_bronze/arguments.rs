@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::Datelike as _;
 use clap::{ArgGroup, Parser, ValueEnum};
 use weir::{Error, Options, Result};
 
-use crate::value::{read_properties, resolve, resolve_pair};
+use crate::value::{look_up, read_properties, resolve_pair};
 
 /// Drain Kafka topics into a bronze Delta table, each record exactly once, then end.
 ///
@@ -13,33 +14,34 @@ use crate::value::{read_properties, resolve, resolve_pair};
 /// 1 failed, 2 usage, 4 data loss detected, 75 broker or store out of reach (worth retrying),
 /// 124 --max-runtime passed, 143 stopped by a signal.
 ///
-/// VALUES may be @env:NAME or @file:PATH, so that a secret stands in no process list.
+/// A value may be @env:NAME or @file:PATH (numbers and choices may not), and so may the VALUE of a
+/// KEY=VALUE, so that a secret stands in no process list.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "kafka_to_bronze", version, verbatim_doc_comment)]
 #[command(group(ArgGroup::new("what").required(true).args(["topics", "topic_pattern", "assign"])))]
 pub struct Arguments {
     /// Kafka brokers, host:port[,host:port...].
-    #[arg(long, value_name = "B")]
+    #[arg(long, value_name = "B", value_parser = look_up)]
     pub bootstrap_servers: String,
 
     /// Topics to read, a,b,c.
-    #[arg(long, value_name = "a,b")]
+    #[arg(long, value_name = "a,b", value_parser = look_up)]
     pub topics: Option<String>,
 
     /// A regular expression over topic names.
-    #[arg(long, value_name = "RE")]
+    #[arg(long, value_name = "RE", value_parser = look_up)]
     pub topic_pattern: Option<String>,
 
     /// Partitions to read, {"topic":[0,1]}.
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", value_parser = look_up)]
     pub assign: Option<String>,
 
     /// The table: a directory or file:// URL; made if it is not there.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = look_up)]
     pub out: String,
 
     /// The checkpoint: a directory or file:// URL that only this job on this table uses.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = look_up)]
     pub checkpoint: String,
 
     /// The value of column load_date, YYYY-MM-DD [default: today in UTC]. A batch that was planned
@@ -49,7 +51,7 @@ pub struct Arguments {
 
     /// Where a new checkpoint begins: earliest, latest, or {"topic":{"0":42}} with -2 earliest and
     /// -1 latest.
-    #[arg(long, value_name = "earliest|latest|JSON", default_value = "earliest")]
+    #[arg(long, value_name = "earliest|latest|JSON", default_value = "earliest", value_parser = look_up)]
     pub starting_offsets: String,
 
     /// Where a new checkpoint begins: the first record at or after this time, RFC 3339 or
@@ -61,7 +63,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     pub max_offsets_per_trigger: Option<u64>,
 
-    /// Split large ranges so that at least this many tasks read.
+    /// Split large ranges into about this many, for more tasks per partition; at most one task per
+    /// core reads at a time.
     #[arg(long, value_name = "N")]
     pub min_partitions: Option<u32>,
 
@@ -69,10 +72,10 @@ pub struct Arguments {
     #[arg(long, value_name = "true|false", default_value = "true", action = clap::ArgAction::Set)]
     pub fail_on_data_loss: bool,
 
-    /// Whether records of open and aborted transactions are read.
-    #[arg(long, value_name = "read_committed|read_uncommitted", default_value = "read_committed",
+    /// Whether records of open and aborted transactions are read [default: read_committed].
+    #[arg(long, value_name = "read_committed|read_uncommitted",
           value_parser = ["read_committed", "read_uncommitted"])]
-    pub isolation_level: String,
+    pub isolation_level: Option<String>,
 
     /// Adds column headers.
     #[arg(long)]
@@ -84,7 +87,7 @@ pub struct Arguments {
     pub value_as: ValueAs,
 
     /// A file of Kafka client properties, KEY=VALUE lines.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = look_up)]
     pub kafka_config: Option<String>,
 
     /// A Kafka client property; goes before --kafka-config.
@@ -129,9 +132,22 @@ impl Arguments {
             let (key, value) = resolve_pair("--kafka", pair)?;
             options.set(format!("kafka.{key}"), value);
         }
-        let servers = resolve("--bootstrap-servers", &self.bootstrap_servers)?;
-        options.set("kafka.bootstrap.servers", servers);
-        options.set("kafka.isolation.level", &self.isolation_level);
+        for (argument, key, value) in [
+            (
+                "--bootstrap-servers",
+                "bootstrap.servers",
+                Some(&self.bootstrap_servers),
+            ),
+            (
+                "--isolation-level",
+                "isolation.level",
+                self.isolation_level.as_ref(),
+            ),
+        ] {
+            if let Some(value) = value {
+                set_once(&mut options, argument, key, value)?;
+            }
+        }
         options.set("failOnDataLoss", self.fail_on_data_loss);
         options.set("includeHeaders", self.include_headers);
         options.set("startingOffsets", &self.starting_offsets);
@@ -163,29 +179,101 @@ impl Arguments {
     }
 }
 
+/// Sets Kafka property `key`, which has an argument of its own.
+fn set_once(options: &mut Options, argument: &str, key: &str, value: &str) -> Result<()> {
+    let option = format!("kafka.{key}");
+    match options.get(&option) {
+        Some(other) if other != value => Err(Error::invalid_argument(format!(
+            "{argument} is {value:?}, and the Kafka properties have {key}={other}; give it once"
+        ))),
+        _ => {
+            options.set(option, value);
+            Ok(())
+        }
+    }
+}
+
 fn text(value: Option<impl ToString>) -> Option<String> {
     value.map(|value| value.to_string())
 }
 
-fn parse_date(text: &str) -> std::result::Result<String, String> {
-    match chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        Ok(date) => Ok(date.format("%Y-%m-%d").to_string()),
-        Err(_) => Err("it takes a date like 2026-01-31".to_owned()),
+fn parse_date(text: &str) -> Result<String> {
+    let text = look_up(text)?;
+    match chrono::NaiveDate::parse_from_str(&text, "%Y-%m-%d") {
+        // Others take it for a date, too.
+        Ok(date) if (1..=9999).contains(&date.year()) => Ok(date.format("%Y-%m-%d").to_string()),
+        _ => Err(Error::invalid_argument("it takes a date like 2026-01-31")),
     }
 }
 
-fn parse_timestamp(text: &str) -> std::result::Result<i64, String> {
+fn parse_timestamp(text: &str) -> Result<i64> {
+    let text = look_up(text)?;
     if let Ok(millis) = text.parse() {
         return Ok(millis);
     }
-    match chrono::DateTime::parse_from_rfc3339(text) {
+    match chrono::DateTime::parse_from_rfc3339(&text) {
         Ok(time) => Ok(time.timestamp_millis()),
-        Err(_) => Err(
-            "it takes a time like 2026-01-31T00:00:00Z, or milliseconds since the epoch".to_owned(),
-        ),
+        Err(_) => Err(Error::invalid_argument(
+            "it takes a time like 2026-01-31T00:00:00Z, or milliseconds since the epoch",
+        )),
     }
 }
 
-fn parse_max_runtime(text: &str) -> std::result::Result<Duration, String> {
-    weir::settings::parse_duration("--max-runtime", text).map_err(|error: Error| error.to_string())
+fn parse_max_runtime(text: &str) -> Result<Duration> {
+    weir::settings::parse_duration("--max-runtime", &look_up(text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn parse(more: &[&str]) -> std::result::Result<Arguments, clap::Error> {
+        let given = ["job", "--bootstrap-servers", "b:1", "--topics", "t"];
+        let places = ["--out", "o", "--checkpoint", "c"];
+        Arguments::try_parse_from([&given, &places, more].concat())
+    }
+
+    #[test]
+    fn value_from_elsewhere_is_taken_for_what_it_stands_for() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "2026-1-31\n").unwrap();
+        let mut from_file = OsString::from("@file:");
+        from_file.push(file.path());
+        let arguments = parse(&["--load-date", &from_file.to_string_lossy()]).unwrap();
+        assert_eq!(arguments.load_date.as_deref(), Some("2026-01-31"));
+        let error = parse(&["--assign", "@env:WEIR_NO_SUCH_VARIABLE"]).unwrap_err();
+        assert!(
+            error.to_string().contains("WEIR_NO_SUCH_VARIABLE"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn property_given_again_by_its_own_argument_is_refused_unless_the_same() {
+        let same = parse(&["--kafka", "bootstrap.servers=b:1"]).unwrap();
+        same.source_options().unwrap();
+        let alone = parse(&["--kafka", "isolation.level=read_uncommitted"]).unwrap();
+        let options = alone.source_options().unwrap();
+        assert_eq!(
+            options.get("kafka.isolation.level"),
+            Some("read_uncommitted")
+        );
+        for (pair, argument) in [
+            ("bootstrap.servers=other:1", "--bootstrap-servers"),
+            ("isolation.level=read_uncommitted", "--isolation-level"),
+        ] {
+            let both = ["--isolation-level", "read_committed", "--kafka", pair];
+            let error = parse(&both).unwrap().source_options().unwrap_err();
+            assert!(error.to_string().contains(argument), "{error}");
+        }
+    }
+
+    #[test]
+    fn dates_that_others_do_not_read_are_refused() {
+        for date in ["+12026-01-01", "0000-01-01", "2026-02-30", "today"] {
+            assert!(parse_date(date).is_err(), "{date}");
+        }
+    }
 }

@@ -1,34 +1,41 @@
 //! `--dry-run`: what the next run would read, as a table.
 
-use weir::DryRun;
+use weir::program::print_line;
+use weir::{DryRun, Result};
 
 use super::NAME;
 use crate::outcome::{Outcome, Status};
 
 /// Prints the ranges on stdout, before the outcome.
-pub(super) fn print(plan: &DryRun) -> Outcome {
+///
+/// # Errors
+/// `Storage` when stdout takes no more.
+pub(super) fn print(plan: &DryRun) -> Result<Outcome> {
     let mut outcome = Outcome::new(NAME, Status::DryRun);
     if let Some(unfinished) = &plan.unfinished {
-        println!("first: {unfinished}");
+        print_line(format_args!("first: {unfinished}"))?;
     }
     let starts = plan.start_offsets.first().cloned().unwrap_or_default();
     let ends = plan.end_offsets.first().cloned().unwrap_or_default();
-    println!("topic\tpartition\tstart\tend\trecords");
+    print_line("topic\tpartition\tstart\tend\trecords")?;
     for (topic, partitions) in ends.as_object().into_iter().flatten() {
         for (partition, end) in partitions.as_object().into_iter().flatten() {
             let end = end.as_i64().unwrap_or_default();
             let start = starts[topic][partition].as_i64().unwrap_or(end);
-            println!("{topic}\t{partition}\t{start}\t{end}\t{}", end - start);
+            print_line(format_args!(
+                "{topic}\t{partition}\t{start}\t{end}\t{}",
+                end - start
+            ))?;
         }
     }
-    println!(
+    print_line(format_args!(
         "{} records at most, in {} batches",
         plan.records, plan.batches
-    );
+    ))?;
     outcome.start_offsets = starts;
     outcome.end_offsets = ends;
     outcome.batches = plan.batches;
     outcome.remaining_lag = Some(plan.records);
     outcome.query_id = plan.query_id.map(|id| id.to_string());
-    outcome
+    Ok(outcome)
 }

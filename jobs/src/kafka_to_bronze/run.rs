@@ -1,6 +1,7 @@
 //! Runs the job: arguments to a query, the query to an outcome.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
@@ -10,6 +11,10 @@ use weir::{DataStreamWriter, ErrorKind, QueryListener, Result};
 use super::arguments::Arguments;
 use super::{NAME, columns, dry_run};
 use crate::outcome::{Outcome, Status};
+
+/// How long the outcome waits for the remaining lag: a job that was told to stop must not hang on a
+/// broker that does not answer.
+const LAG_WITHIN: Duration = Duration::from_secs(10);
 
 /// Drains what is there and ends. The error's kind goes with a failed outcome.
 pub async fn run(
@@ -46,7 +51,7 @@ async fn start(arguments: &Arguments, listeners: Vec<Arc<dyn QueryListener>>) ->
     }
     if arguments.dry_run {
         let plan = writer.dry_run(&arguments.out).await?;
-        return Ok(Started::DryRun(dry_run::print(&plan)));
+        return Ok(Started::DryRun(dry_run::print(&plan)?));
     }
     Ok(Started::Query(writer.start(&arguments.out).await?))
 }
@@ -100,9 +105,12 @@ async fn drain(query: StreamingQuery, stop: CancellationToken) -> (Outcome, Opti
     .with_summary(query.id().to_string(), query.summary());
     // What is out of reach now was not just now: a result without these is still a result.
     if ended.is_ok() {
-        match query.remaining_lag().await {
-            Ok(lag) => outcome.remaining_lag = Some(lag),
-            Err(error) => tracing::warn!(%error, "the remaining lag could not be found out"),
+        match tokio::time::timeout(LAG_WITHIN, query.remaining_lag()).await {
+            Ok(Ok(lag)) => outcome.remaining_lag = Some(lag),
+            Ok(Err(error)) => tracing::warn!(%error, "the remaining lag could not be found out"),
+            Err(_) => tracing::warn!(
+                "the remaining lag could not be found out: no answer within {LAG_WITHIN:?}"
+            ),
         }
         if outcome.delta_version.is_none() {
             outcome.delta_version = query.sink_version().await.unwrap_or_default();

@@ -14,7 +14,8 @@ use weir_plan::{BatchId, ErrorKind, QueryId, RunId, SourceOffset, SourceRange, W
 
 use super::{Checkpoint, Recovery};
 use crate::log::{
-    CommitsEntry, LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity, Writer, encode,
+    CommitsEntry, LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity, StartEntry,
+    Writer, encode,
 };
 use crate::store::{CheckpointStore, LocalCheckpointStore, ObjectCheckpointStore, Put};
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use weir_plan::functions::PinnedParameters;
-use weir_plan::{BatchId, QueryId, RunId, SourceRange, Written};
+use weir_plan::{BatchId, QueryId, RunId, SourceOffset, SourceRange, Written};
 
 /// Who wrote an entry, so that a fenced process can name the winner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +69,17 @@ pub struct SinkIdentity {
     pub kind: String,
     /// Its URL.
     pub location: String,
+}
+
+/// `start`: where the query begins, whenever its first batch comes. Asked again, a source that starts
+/// at its end would skip what came between two runs that had nothing to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartEntry {
+    /// One position per source, in the order of the plan.
+    pub sources: Vec<SourceOffset>,
+    /// Who asked the sources.
+    pub writer: Writer,
 }
 
 /// One source's part of a batch.

@@ -3,6 +3,7 @@
 //! | entry | written | holds |
 //! |---|---|---|
 //! | `metadata` | once | the query's id, its sources' kinds, its sink |
+//! | `start` | once | where the first batch begins |
 //! | `offsets/N` | before batch N runs | everything its rows depend on |
 //! | `prepared/N` | after its tasks wrote, before the commit | everything the commit needs |
 //! | `commits/N` | after the commit | the table version |
@@ -13,5 +14,5 @@ mod entries;
 pub use codec::{decode, encode};
 pub use entries::{
     BatchEntry, CommitsEntry, LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity,
-    Writer,
+    StartEntry, Writer,
 };

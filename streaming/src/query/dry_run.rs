@@ -49,10 +49,20 @@ impl DryRun {
         };
         let (reached, unfinished) = match &recovery {
             Recovery::Fresh => {
-                let mut starts = Vec::with_capacity(sources.len());
-                for source in &sources {
-                    starts.push(source.initial_offset().await?);
-                }
+                let logged = match &checkpoint {
+                    Some(checkpoint) => checkpoint.start().await?,
+                    None => None,
+                };
+                let starts = match logged {
+                    Some(start) => start.sources,
+                    None => {
+                        let mut starts = Vec::with_capacity(sources.len());
+                        for source in &sources {
+                            starts.push(source.initial_offset().await?);
+                        }
+                        starts
+                    }
+                };
                 (starts, None)
             }
             Recovery::Closed(batch) => (ends(batch), None),

@@ -17,7 +17,9 @@ use super::batch::{BatchContext, millis};
 use super::handle::Shared;
 use crate::bind::{check_streamable, sources_of};
 use crate::checkpoint::{Checkpoint, Recovery};
-use crate::log::{LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity, Writer};
+use crate::log::{
+    LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity, StartEntry, Writer,
+};
 use crate::progress::{PhaseDurations, QueryEvent, QueryProgress, SinkProgress, SourceProgress};
 use crate::trigger::Trigger;
 
@@ -153,11 +155,7 @@ impl Run {
         let mut took = PhaseDurations::default();
         let batch = match &self.recovery {
             Recovery::Fresh => {
-                let mut starts = Vec::with_capacity(self.context.sources.len());
-                for source in &self.context.sources {
-                    let start = source.initial_offset();
-                    starts.push(self.context.unless_stopped(ASKING, start).await?);
-                }
+                let starts = self.first_start().await?;
                 self.shared.set_start(&self.context.sources, &starts);
                 return Ok((BatchId(0), starts));
             }
@@ -179,6 +177,29 @@ impl Run {
         let reached = ends(batch);
         self.shared.set_start(&self.context.sources, &reached);
         Ok((batch.batch_id.next(), reached))
+    }
+
+    /// Where the query's first batch begins: decided by its first run, even if that reads nothing.
+    async fn first_start(&self) -> Result<Vec<SourceOffset>> {
+        let BatchContext {
+            checkpoint,
+            sources,
+            writer,
+            ..
+        } = &self.context;
+        if let Some(start) = checkpoint.start().await? {
+            return Ok(start.sources);
+        }
+        let mut starts = Vec::with_capacity(sources.len());
+        for source in sources {
+            let start = source.initial_offset();
+            starts.push(self.context.unless_stopped(ASKING, start).await?);
+        }
+        let entry = StartEntry {
+            sources: starts,
+            writer: writer.clone(),
+        };
+        Ok(checkpoint.log_start(entry).await?.sources)
     }
 
     async fn latest(&self, reached: &[SourceOffset]) -> Result<Vec<SourceOffset>> {

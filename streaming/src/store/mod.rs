@@ -62,8 +62,8 @@ pub trait CheckpointStore: Debug + Send + Sync {
     async fn delete(&self, path: &str) -> Result<()>;
 }
 
-/// The store at `location`: a path, or a `file://` or `memory://` URL (the latter for tests and
-/// embedded demos: it dies with the process).
+/// The store at `location`: a path, or a `file:` URL, with or without slashes for a host, as Spark
+/// takes it.
 ///
 /// # Errors
 /// `InvalidArgument` for what is neither, `Unsupported` for another scheme.
@@ -73,15 +73,8 @@ pub fn open(location: &str) -> Result<Arc<dyn CheckpointStore>> {
             "checkpointLocation is empty; give a directory that only this query uses",
         ));
     }
-    if !location.contains("://") {
-        return Ok(Arc::new(LocalCheckpointStore::new(location)?));
-    }
-    let url = Url::parse(location).map_err(|error| {
-        Error::invalid_argument(format!("checkpoint location {location:?} is no URL"))
-            .with_source(error)
-    })?;
-    match url.scheme() {
-        "file" => {
+    match Url::parse(location) {
+        Ok(url) if url.scheme() == "file" => {
             let path = url.to_file_path().map_err(|()| {
                 Error::invalid_argument(format!(
                     "checkpoint location {location:?} names a host; write file:///path"
@@ -89,10 +82,47 @@ pub fn open(location: &str) -> Result<Arc<dyn CheckpointStore>> {
             })?;
             Ok(Arc::new(LocalCheckpointStore::new(path)?))
         }
-        "memory" => Ok(Arc::new(ObjectCheckpointStore::in_memory())),
-        scheme => Err(Error::unsupported(format!(
-            "checkpoint location {location:?}: {scheme}:// is not supported yet; \
-             use a local path or file:///path"
+        Ok(url) if location.contains("://") => Err(Error::unsupported(format!(
+            "checkpoint location {location:?}: {}:// is not supported yet; \
+             use a local path or file:///path",
+            url.scheme()
         ))),
+        Err(error) if location.contains("://") => Err(Error::invalid_argument(format!(
+            "checkpoint location {location:?} is no URL"
+        ))
+        .with_source(error)),
+        _ => Ok(Arc::new(LocalCheckpointStore::new(location)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_plan::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_directory_is_the_same_store() {
+        for location in [
+            "/lake/check point",
+            "file:/lake/check%20point",
+            "file:///lake/check%20point",
+        ] {
+            assert_eq!(open(location).unwrap().location(), "/lake/check point");
+        }
+    }
+
+    #[test]
+    fn places_that_do_not_last_or_are_not_known_are_refused_by_name() {
+        for (location, kind) in [
+            ("", ErrorKind::InvalidArgument),
+            ("file://host/lake", ErrorKind::InvalidArgument),
+            ("s3://bucket/lake", ErrorKind::Unsupported),
+            ("memory:///", ErrorKind::Unsupported),
+        ] {
+            let error = open(location).unwrap_err();
+            assert_eq!(error.kind(), kind, "{location}: {error}");
+            assert!(error.to_string().contains(location), "{error}");
+        }
     }
 }

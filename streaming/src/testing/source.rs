@@ -17,6 +17,7 @@ use super::Script;
 pub(crate) struct MemorySource {
     ends: Mutex<Vec<u64>>,
     limit: Mutex<Option<u64>>,
+    starts_at_end: Mutex<bool>,
     reads: Mutex<Vec<SourceRange>>,
     pub(crate) kind: &'static str,
     pub(crate) script: Script,
@@ -28,6 +29,7 @@ impl MemorySource {
         Self {
             ends: Mutex::new(lengths.to_vec()),
             limit: Mutex::default(),
+            starts_at_end: Mutex::default(),
             reads: Mutex::default(),
             kind: "memory",
             script: Script::default(),
@@ -46,6 +48,11 @@ impl MemorySource {
     /// The most records of a batch.
     pub(crate) fn set_limit(&self, limit: u64) {
         *self.limit.lock().unwrap() = Some(limit);
+    }
+
+    /// A query begins with what is appended from then on.
+    pub(crate) fn start_at_end(&self) {
+        *self.starts_at_end.lock().unwrap() = true;
     }
 
     /// The `value` of every record, sorted.
@@ -97,7 +104,12 @@ impl StreamSource for MemorySource {
     }
 
     async fn initial_offset(&self) -> Result<SourceOffset> {
-        let initial = async { Ok(SourceOffset(json!([]))) };
+        let initial = async {
+            Ok(SourceOffset(match *self.starts_at_end.lock().unwrap() {
+                true => json!(*self.ends.lock().unwrap()),
+                false => json!([]),
+            }))
+        };
         self.script.play("source initial_offset", initial).await
     }
 

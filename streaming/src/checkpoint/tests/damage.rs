@@ -86,6 +86,30 @@ async fn damaged_offsets_of_a_batch_that_wrote_nothing_may_go() {
 }
 
 #[tokio::test]
+async fn damaged_start_is_refused_with_advice() {
+    for store in Stores::new().all {
+        let wanted = metadata(&["kafka"], "file:///table");
+        let checkpoint = Checkpoint::open(Arc::clone(&store), wanted).await.unwrap();
+        assert_eq!(checkpoint.start().await.unwrap(), None);
+        let start = |sources: usize| StartEntry {
+            sources: vec![SourceOffset(json!({})); sources],
+            writer: writer(1),
+        };
+        let sound = encode(&start(1)).unwrap();
+        let mut damaged = damages(&sound);
+        damaged.push(("of two sources", encode(&start(2)).unwrap().to_vec()));
+        for (how, damaged) in damaged {
+            overwrite(&store, "start", damaged).await;
+            let error = checkpoint.start().await.expect_err(how);
+            assert_eq!(error.kind(), ErrorKind::CorruptCheckpoint, "{how}: {error}");
+            let text = error.to_string();
+            assert!(text.contains("/start"), "{how}: {text}");
+            assert!(text.contains("delete the entry"), "{how}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn entry_of_a_newer_version_is_refused_with_both_versions() {
     for path in ["offsets/1", "prepared/1"] {
         for store in Stores::new().all {

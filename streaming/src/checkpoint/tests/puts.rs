@@ -22,6 +22,22 @@ async fn log(checkpoint: &Checkpoint, path: &str, writer: &Writer) -> Result<()>
 const STEPS: [&str; 3] = ["offsets/1", "prepared/1", "commits/1"];
 
 #[tokio::test]
+async fn start_is_decided_by_the_first_process_that_logs_it() {
+    for store in Stores::new().all {
+        let wanted = metadata(&["kafka"], "file:///table");
+        let checkpoint = Checkpoint::open(store, wanted).await.unwrap();
+        let start = |offset: u64| StartEntry {
+            sources: vec![SourceOffset(json!(offset))],
+            writer: writer(1),
+        };
+        let first = checkpoint.log_start(start(7)).await.unwrap();
+        let second = checkpoint.log_start(start(9)).await.unwrap();
+        assert_eq!(first, second);
+        assert_eq!(checkpoint.start().await.unwrap(), Some(first));
+    }
+}
+
+#[tokio::test]
 async fn second_put_of_each_step_is_fenced_and_names_the_winner() {
     for store in Stores::new().all {
         let (checkpoint, winner, loser) = (closed(&store, 1).await, writer(1), writer(2));

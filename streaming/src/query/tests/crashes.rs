@@ -85,6 +85,7 @@ async fn failure_after_tasks_wrote_leaves_orphans_and_no_duplicate() {
 async fn fault_at_each_call_leaves_every_record_exactly_once() {
     let places = [
         "store put metadata",
+        "store put start",
         "store list offsets",
         "store put offsets/1",
         "store put prepared/1",

@@ -36,6 +36,17 @@ async fn limit_splits_the_drain_into_batches() {
 }
 
 #[tokio::test]
+async fn first_run_without_records_decides_where_the_query_begins() {
+    let world = World::new(&[5]);
+    world.source.start_at_end();
+    assert_eq!(world.drain().await.batches, 0);
+    world.source.append(0, 3);
+    let summary = world.drain().await;
+    assert_eq!(summary.start_offsets, [json!([5])]);
+    assert_eq!(summary.input_rows, 3);
+}
+
+#[tokio::test]
 async fn records_appended_after_the_start_wait_for_the_next_run() {
     let world = World::with_limit(&[4], 2);
     let (spec, script) = world.scripted();
