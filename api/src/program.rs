@@ -69,10 +69,7 @@ pub fn init_log() {
     };
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-        // It would tell of a log that cannot be written on the same stderr, and panic: a full disk
-        // under the log, or a reader that has gone, must not end a query.
-        .log_internal_errors(false);
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
     let first = tracing_subscriber::registry()
         .with(layer)
         .with(filter)

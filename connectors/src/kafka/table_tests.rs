@@ -194,3 +194,48 @@ async fn no_ranges_are_one_empty_partition() {
         0
     );
 }
+
+#[tokio::test]
+async fn whole_plan_with_kafka_and_delta_nodes_survives_the_journey() {
+    use datafusion::physical_plan::displayable;
+    use datafusion_proto::bytes::{
+        physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
+    };
+    use weir_plan::{StreamSink as _, WeirCodec};
+
+    let dir = tempfile::tempdir().unwrap();
+    let location = dir.path().join("table").display().to_string();
+    let session = session(4, &[]);
+    let read = plan(
+        &session,
+        "SELECT topic, \"offset\", value FROM kafka WHERE partition > 3",
+    )
+    .await;
+    let sink =
+        crate::delta::DeltaSink::try_new(&location, vec!["topic".to_owned()], &Options::new());
+    let sink = sink.unwrap();
+    sink.open(weir_plan::QueryId::random(), read.schema())
+        .await
+        .unwrap();
+    let write = sink.write_step(read.schema()).await.unwrap();
+    let sent = write.create_exec(read).unwrap();
+
+    let codec = WeirCodec::new(crate::node_codecs());
+    let bytes = physical_plan_to_bytes_with_extension_codec(Arc::clone(&sent), &codec).unwrap();
+    let context = session.task_ctx();
+    let back = physical_plan_from_bytes_with_extension_codec(&bytes, &context, &codec).unwrap();
+    let shown = |plan: &Arc<dyn ExecutionPlan>| displayable(plan.as_ref()).indent(true).to_string();
+    assert_eq!(shown(&back), shown(&sent));
+    let (mut there, mut here) = (Vec::new(), Vec::new());
+    reads(&back, &mut there);
+    reads(&sent, &mut here);
+    assert_eq!(there, here);
+
+    // A registry that lacks a node refuses it by name, on either side.
+    let none = WeirCodec::default();
+    let refused = physical_plan_to_bytes_with_extension_codec(sent, &none).unwrap_err();
+    assert!(refused.to_string().contains("DeltaWriteExec"), "{refused}");
+    let refused =
+        physical_plan_from_bytes_with_extension_codec(&bytes, &context, &none).unwrap_err();
+    assert!(refused.to_string().contains("unknown here"), "{refused}");
+}

@@ -79,6 +79,19 @@ fn other_stores_are_refused_naming_the_scheme() {
     );
 }
 
+#[test]
+fn path_that_the_library_would_unescape_is_refused() {
+    for location in ["/lake/a%41b", "file:///lake/a%2541b"] {
+        let error = sink(location, &[]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains("\"%41\""), "{error}");
+    }
+    // A URL's own escapes, and a lone percent sign, are none.
+    for location in ["file:///lake/a%20b", "/lake/50%", "/lake/5%z"] {
+        sink(location, &[]).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn compression_names_the_files() {
     for (codec, suffix) in [
