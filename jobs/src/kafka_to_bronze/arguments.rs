@@ -232,7 +232,7 @@ mod tests {
     fn parse(more: &[&str]) -> std::result::Result<Arguments, clap::Error> {
         let given = ["job", "--bootstrap-servers", "b:1", "--topics", "t"];
         let places = ["--out", "o", "--checkpoint", "c"];
-        Arguments::try_parse_from([&given, &places, more].concat())
+        Arguments::try_parse_from([&given[..], &places, more].concat())
     }
 
     #[test]
