@@ -54,11 +54,8 @@ pub(super) fn table_url(location: &str) -> Result<Url> {
 fn escape_in(path: &str) -> Option<&str> {
     path.match_indices('%').find_map(|(at, _)| {
         let escape = path.get(at..at + 3)?;
-        let digits = escape[1..].bytes();
-        digits
-            .map(|byte| byte.is_ascii_hexdigit())
-            .all(|hex| hex)
-            .then_some(escape)
+        let escaped = escape[1..].bytes().all(|byte| byte.is_ascii_hexdigit());
+        escaped.then_some(escape)
     })
 }
 
