@@ -1,7 +1,7 @@
 //! Independent readers of Delta tables: the `deltalake` Python package, in a virtual environment of its own.
 //!
-//! The environment is made once per content of `support/python/requirements.txt`, in the user's cache. [`read_delta`] summarises one
-//! version of a table; [`read_rows`] returns rows; [`check_versions`] and [`DeltaWatcher`] look at every version there has been.
+//! The environment is made once per content of `support/python/requirements.txt`, in the user's cache. [`Python::read_delta`] summarises one
+//! version of a table; [`Python::read_rows`] returns rows; [`Python::check_versions`] and [`DeltaWatcher`] look at every version there has been.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

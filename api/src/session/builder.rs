@@ -17,6 +17,9 @@ use super::{Inner, Session};
 const MASTER_VARIABLE: &str = "WEIR_MASTER";
 const MASTER_DEFAULT: &str = "local[*]";
 
+/// DataFusion's setting that a session's batches do without unless it is set: see [`LocalRunner`].
+const ROUND_ROBIN: &str = "datafusion.optimizer.enable_round_robin_repartition";
+
 /// How many memory consumers an out-of-memory error names.
 const CONSUMERS_NAMED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(5).unwrap();
 
@@ -102,7 +105,10 @@ fn build(request: &Request) -> Result<Session> {
         settings.set(key, value)?;
     }
     let context = context(&master, &settings)?;
-    let runner = Arc::new(LocalRunner::new(context.clone()));
+    let round_robin = settings
+        .datafusion()
+        .any(|(key, value)| key == ROUND_ROBIN && value.trim().eq_ignore_ascii_case("true"));
+    let runner = Arc::new(LocalRunner::new(context.clone(), round_robin));
     Ok(Session {
         inner: Arc::new(Inner {
             app_name: request.app_name.clone().unwrap_or_else(program_name),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::DataFusionError;
+use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, collect};
@@ -35,11 +36,30 @@ impl QueryPlanner for WeirQueryPlanner {
 /// Runs batches in this process.
 pub(super) struct LocalRunner {
     context: SessionContext,
+    round_robin: bool,
 }
 
 impl LocalRunner {
-    pub(super) fn new(context: SessionContext) -> Self {
-        Self { context }
+    /// A runner that spreads rows over more tasks than read them only if `round_robin`.
+    ///
+    /// The engine's round robin gathers 8192 rows before it passes them on, whatever their size: of
+    /// records of some 100 KB that is gigabytes outside of the memory pool, and beyond 2 GB the batch
+    /// fails at every try. A source that is to be read by more tasks is split by its own options.
+    pub(super) fn new(context: SessionContext, round_robin: bool) -> Self {
+        Self {
+            context,
+            round_robin,
+        }
+    }
+
+    async fn plan(&self, job: &BatchJob) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
+        let mut state = self.context.state();
+        // What `current_timestamp()` becomes when the plan is simplified.
+        state.execution_props_mut().query_execution_start_time = Some(job.timestamp);
+        let optimizer = &mut state.config_mut().options_mut().optimizer;
+        optimizer.enable_round_robin_repartition = self.round_robin;
+        let plan = state.create_physical_plan(&job.plan).await?;
+        Ok((state, plan))
     }
 }
 
@@ -52,10 +72,7 @@ impl fmt::Debug for LocalRunner {
 #[async_trait]
 impl BatchRunner for LocalRunner {
     async fn run(&self, job: BatchJob) -> Result<BatchOutput> {
-        let mut state = self.context.state();
-        // What `current_timestamp()` becomes when the plan is simplified.
-        state.execution_props_mut().query_execution_start_time = Some(job.timestamp);
-        let plan = state.create_physical_plan(&job.plan).await?;
+        let (state, plan) = self.plan(&job).await?;
         let rows = collect(Arc::clone(&plan), state.task_ctx()).await?;
         Ok(BatchOutput {
             rows,
@@ -74,4 +91,30 @@ fn stream_input_rows(plan: &Arc<dyn ExecutionPlan>) -> u64 {
         .into_iter()
         .map(stream_input_rows)
         .sum::<u64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::physical_plan::displayable;
+    use datafusion::prelude::SessionConfig;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn rows_are_not_spread_over_more_tasks_unless_asked_for() {
+        let config = SessionConfig::new().with_target_partitions(4);
+        let context = SessionContext::new_with_config(config);
+        let rows = "select value + 1 as more from generate_series(1, 100000)";
+        let job = BatchJob {
+            plan: context.state().create_logical_plan(rows).await.unwrap(),
+            timestamp: chrono::Utc::now(),
+        };
+        for spread in [false, true] {
+            let runner = LocalRunner::new(context.clone(), spread);
+            let (state, plan) = runner.plan(&job).await.unwrap();
+            let shown = displayable(plan.as_ref()).indent(false).to_string();
+            assert_eq!(shown.contains("RepartitionExec"), spread, "{shown}");
+            assert_eq!(state.config().target_partitions(), 4);
+        }
+    }
 }

@@ -32,7 +32,7 @@ pub struct Arguments {
     #[arg(long, value_name = "RE", value_parser = look_up)]
     pub topic_pattern: Option<String>,
 
-    /// Partitions to read, {"topic":[0,1]}.
+    /// Partitions to read, `{"topic":[0,1]}`.
     #[arg(long, value_name = "JSON", value_parser = look_up)]
     pub assign: Option<String>,
 
