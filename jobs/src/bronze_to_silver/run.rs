@@ -1,0 +1,218 @@
+//! Runs the job: read, tell apart, settle, replace what the load touches, account.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_util::sync::CancellationToken;
+use weir::datafusion::arrow::array::Array;
+use weir::datafusion::arrow::array::cast::AsArray;
+use weir::datafusion::arrow::datatypes::Date32Type;
+use weir::prelude::*;
+use weir::program::print_line;
+use weir::{DataFrame, Error, ErrorKind, Result, SaveMode};
+
+use super::arguments::Arguments;
+use super::layered::Layered;
+use super::settle::{KEY, Settled};
+use crate::dates::Day;
+use crate::program::{Ended, unless_stopped};
+use crate::tables::{at_version, counts, newest_version, session};
+
+/// How often the job starts over when another writer was at silver's same dates.
+const TRIES_MAX: u32 = 5;
+
+/// Processes one load. Dropped at any moment, it leaves each table as it was or as it is to be.
+pub async fn run(arguments: Arguments, stop: CancellationToken) -> Ended<Layered> {
+    unless_stopped(stop, load(&arguments)).await
+}
+
+async fn load(arguments: &Arguments) -> Result<Layered> {
+    let session = session(super::NAME, &arguments.conf).await?;
+    let bronze_version = session.read().delta_version(&arguments.bronze).await?;
+    let bronze = at_version(&session, &arguments.bronze, bronze_version).await?;
+    let topics = arguments.topics();
+    let bronze = bronze
+        .filter(col("load_date").eq(lit(arguments.load_date.to_string())))?
+        .filter(col("topic").in_list(topics.into_iter().map(lit).collect(), false))?;
+    let mut layered = Layered::new(arguments);
+    layered.bronze_rows = bronze.clone().count().await?;
+
+    let checked = arguments.entity.check(bronze, arguments.load_date)?;
+    // The quarantine goes first: once silver has the load, all of it is done.
+    let rejected = arguments
+        .entity
+        .quarantine(checked.quarantined(), arguments.load_date)?;
+    quarantine(&session, arguments, rejected, &mut layered).await?;
+    let valid = arguments
+        .entity
+        .silver(checked.valid(), arguments.load_date)?;
+    let mut tries = 1;
+    loop {
+        match silver(&session, arguments, valid.clone(), &mut layered).await {
+            Err(error) if error.kind() == ErrorKind::Conflict && tries < TRIES_MAX => {
+                tries += 1;
+                tracing::info!(%error, tries, "another writer changed silver; starting over");
+            }
+            done => break done?,
+        }
+    }
+    account(&session, arguments, &mut layered).await?;
+    Ok(layered)
+}
+
+/// Replaces what earlier runs of this load put into quarantine.
+async fn quarantine(
+    session: &Session,
+    arguments: &Arguments,
+    rejected: DataFrame,
+    layered: &mut Layered,
+) -> Result<()> {
+    let location = arguments.quarantine();
+    let mut rules = BTreeMap::new();
+    let by_rule = rejected.clone().group_by([col("rule")]).count()?;
+    for batch in by_rule.collect().await? {
+        for row in 0..batch.num_rows() {
+            let rule = weir::datafusion::arrow::util::display::array_value_to_string(batch.column(0), row)
+                .map_err(|error| Error::internal("a rule's name is no text").with_source(error))?;
+            let count = batch.column(1).as_primitive::<weir::datafusion::arrow::datatypes::Int64Type>();
+            rules.insert(rule, u64::try_from(count.value(row)).unwrap_or_default());
+        }
+    }
+    layered.rules = rules;
+    if layered.rules.is_empty() && newest_version(session, &location).await?.is_none() {
+        return Ok(());
+    }
+    rejected
+        .write()
+        .format("delta")
+        .mode(SaveMode::Overwrite)
+        .partition_by(["entity", "load_date"])
+        .option(
+            "replaceWhere",
+            format!(
+                "entity = '{}' AND load_date = '{}'",
+                arguments.entity.name(),
+                arguments.load_date
+            ),
+        )
+        .save(&location)
+        .await
+}
+
+/// Replaces the dates of silver that this load touches, or once touched.
+async fn silver(
+    session: &Session,
+    arguments: &Arguments,
+    valid: DataFrame,
+    layered: &mut Layered,
+) -> Result<()> {
+    let version = newest_version(session, &arguments.silver).await?;
+    let current = match version {
+        Some(version) => Some(at_version(session, &arguments.silver, version).await?),
+        None => None,
+    };
+    let load_date = arguments.load_date;
+    let others = col("load_date").not_eq(lit(load_date.to_string()));
+    let prior = match &current {
+        None => None,
+        Some(current) => {
+            let days = i64::from(arguments.lookback_days);
+            let around = col("load_date").between(
+                lit(load_date.plus(-days).to_string()),
+                lit(load_date.plus(days).to_string()),
+            );
+            Some(current.clone().filter(around)?.filter(others.clone())?)
+        }
+    };
+    let settled = Settled::new(valid, prior)?;
+    let tally = settled.tally().await?;
+    layered.duplicate_rows = tally.lost;
+    layered.displaced_rows = tally.displaced;
+    let mut dates: BTreeSet<Day> = tally.dates.into_iter().collect();
+    if let Some(current) = &current {
+        // What an earlier run made of this load, which may have been another one then.
+        let own = current.clone().filter(col("load_date").eq(lit(load_date.to_string())))?;
+        dates.extend(days_of(own).await?);
+    }
+    layered.dates = dates.iter().map(ToString::to_string).collect();
+    if dates.is_empty() {
+        return Ok(());
+    }
+    let mut rows = settled.winners()?;
+    if let Some(current) = current {
+        let literals = dates.iter().map(|day| lit_day(*day)).collect();
+        let mut kept = current
+            .filter(col("event_date").in_list(literals, false))?
+            .filter(others)?;
+        if tally.displaced > 0 {
+            kept = kept.join(settled.displaced()?, KEY, "left_anti")?;
+        }
+        let columns = rows.columns();
+        rows = rows.union(kept.select(columns.into_iter().map(col))?)?;
+    }
+    let dates: Vec<String> = dates.into_iter().map(Day::sql).collect();
+    let mut writer = rows
+        .write()
+        .format("delta")
+        .mode(SaveMode::Overwrite)
+        .partition_by(["event_date"])
+        .option("replaceWhere", format!("event_date IN ({})", dates.join(", ")));
+    if let Some(version) = version {
+        writer = writer.expected_version(version);
+    }
+    writer.save(&arguments.silver).await
+}
+
+/// The event dates of `rows`.
+async fn days_of(rows: DataFrame) -> Result<Vec<Day>> {
+    let mut days = Vec::new();
+    for batch in rows.select([col("event_date")])?.distinct()?.collect().await? {
+        let column = batch.column(0).as_primitive_opt::<Date32Type>();
+        let column = column.ok_or_else(|| Error::internal("event_date is no date"))?;
+        days.extend((0..column.len()).filter_map(|row| Day::from_epoch(column.value(row))));
+    }
+    Ok(days)
+}
+
+fn lit_day(day: Day) -> weir::datafusion::logical_expr::Expr {
+    lit(weir::datafusion::common::ScalarValue::Date32(Some(day.since_epoch())))
+}
+
+/// Reads both tables back and checks that every bronze row is somewhere.
+async fn account(session: &Session, arguments: &Arguments, layered: &mut Layered) -> Result<()> {
+    let load_date = arguments.load_date.to_string();
+    let of_load = col("load_date").eq(lit(load_date));
+    layered.silver_version = newest_version(session, &arguments.silver).await?;
+    if let Some(version) = layered.silver_version {
+        let rows = at_version(session, &arguments.silver, version).await?;
+        layered.silver_rows = rows.filter(of_load.clone())?.count().await?;
+    }
+    let quarantine = arguments.quarantine();
+    layered.quarantine_version = newest_version(session, &quarantine).await?;
+    if let Some(version) = layered.quarantine_version {
+        let rows = at_version(session, &quarantine, version).await?;
+        let own = of_load.and(col("entity").eq(lit(arguments.entity.name())));
+        layered.quarantined_rows = rows.filter(own)?.count().await?;
+    }
+    let sum = layered.silver_rows + layered.duplicate_rows + layered.quarantined_rows;
+    print_line(format_args!(
+        "{} of {}: bronze {} = silver {} + duplicates {} + quarantine {}",
+        arguments.entity.name(),
+        arguments.load_date,
+        layered.bronze_rows,
+        layered.silver_rows,
+        layered.duplicate_rows,
+        layered.quarantined_rows
+    ))?;
+    if sum != layered.bronze_rows {
+        return Err(Error::internal(format!(
+            "the rows of load date {} do not add up: bronze {} is not silver {} + duplicates {} + \
+             quarantine {}; did another writer change the tables meanwhile? run the job again",
+            arguments.load_date,
+            layered.bronze_rows,
+            layered.silver_rows,
+            layered.duplicate_rows,
+            layered.quarantined_rows
+        )));
+    }
+    Ok(())
+}
