@@ -4,9 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
 use weir::program::{complain, print_line};
-use weir::{Error, ErrorKind, QuerySummary, exit_code};
+use weir::{Error, ErrorKind, exit_code};
 
 /// Why a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,29 +23,25 @@ pub enum Status {
     TimedOut,
 }
 
-/// The result line of a streaming job. Its field names are an interface: they do not change.
+/// What a job's result line says beside how it ended; its field names are an interface: they do not
+/// change.
+pub trait Details: Serialize + Default {
+    /// The job's name.
+    const JOB: &'static str;
+}
+
+/// A job's result line.
 #[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
+pub struct Outcome<D> {
     /// The job's name.
     pub job: &'static str,
     /// Why it ended.
     pub status: Status,
     /// What failed.
     pub error: Option<Failure>,
-    /// The query's id, the same over all runs on one checkpoint.
-    pub query_id: Option<String>,
-    /// Batches closed by this run.
-    pub batches: u64,
-    /// Rows written by this run.
-    pub rows: u64,
-    /// Where this run began: `{"topic":{"partition":offset}}`.
-    pub start_offsets: Value,
-    /// Where it ended, exclusive.
-    pub end_offsets: Value,
-    /// Records in the topics beyond that; null when it could not be found out.
-    pub remaining_lag: Option<u64>,
-    /// The table's version; null without a table.
-    pub delta_version: Option<u64>,
+    /// What it did.
+    #[serde(flatten)]
+    pub details: D,
     /// How long the run took, in milliseconds.
     pub duration_ms: u64,
 }
@@ -60,46 +55,34 @@ pub struct Failure {
     pub message: String,
 }
 
-impl Outcome {
-    /// The outcome of a job that has done nothing yet.
+impl<D: Details> Outcome<D> {
+    /// The outcome of a job that did `details`.
     #[must_use]
-    pub fn new(job: &'static str, status: Status) -> Self {
+    pub fn new(status: Status, details: D) -> Self {
         Self {
-            job,
+            job: D::JOB,
             status,
             error: None,
-            query_id: None,
-            batches: 0,
-            rows: 0,
-            start_offsets: Value::Null,
-            end_offsets: Value::Null,
-            remaining_lag: None,
-            delta_version: None,
+            details,
             duration_ms: 0,
         }
     }
 
+    /// The outcome of a job that has done nothing yet.
+    #[must_use]
+    pub fn empty(status: Status) -> Self {
+        Self::new(status, D::default())
+    }
+
     /// The outcome of a job that failed with `error`.
     #[must_use]
-    pub fn failed(job: &'static str, error: &Error) -> Self {
-        let mut outcome = Self::new(job, Status::Failed);
+    pub fn failed(error: &Error) -> Self {
+        let mut outcome = Self::empty(Status::Failed);
         outcome.error = Some(Failure {
             kind: error.kind().as_str(),
             message: error.to_string(),
         });
         outcome
-    }
-
-    /// With what a query has done.
-    #[must_use]
-    pub fn with_summary(mut self, query_id: String, summary: QuerySummary) -> Self {
-        self.query_id = Some(query_id);
-        self.batches = summary.batches;
-        self.rows = summary.output_rows;
-        self.start_offsets = only(summary.start_offsets);
-        self.end_offsets = only(summary.end_offsets);
-        self.delta_version = summary.sink_version;
-        self
     }
 
     /// Prints the line, or complains that it cannot; what was done stays done, so the caller exits
@@ -126,9 +109,4 @@ impl Outcome {
             Status::TimedOut => 124,
         })
     }
-}
-
-/// A job's one source.
-fn only(mut offsets: Vec<Value>) -> Value {
-    offsets.pop().unwrap_or(Value::Null)
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use weir::program::complain;
 use weir::{Error, ErrorKind, Result};
 
-use crate::outcome::{Outcome, Status};
+use crate::outcome::{Details, Outcome, Status};
 
 /// How long a batch that is being committed may take to finish after a stop was asked for: the outcome
 /// must be out before the SIGKILL that Kubernetes sends 30 s after SIGTERM.
@@ -35,21 +35,38 @@ impl StopReason {
     }
 }
 
+/// How a job ended, with the error's kind if it failed.
+pub type Ended<D> = (Outcome<D>, Option<ErrorKind>);
+
+/// Runs `work` that a stop may drop at any moment: it leaves nothing behind but orphan files.
+pub async fn unless_stopped<D: Details>(
+    stop: CancellationToken,
+    work: impl Future<Output = Result<D>>,
+) -> Ended<D> {
+    tokio::select! {
+        done = work => match done {
+            Ok(details) => (Outcome::new(Status::Succeeded, details), None),
+            Err(error) => (Outcome::failed(&error), Some(error.kind())),
+        },
+        () = stop.cancelled() => (Outcome::empty(Status::Stopped), None),
+    }
+}
+
 /// Parses `arguments` as `A` and runs `job` with them: see the module's documentation. A usage error
 /// prints an outcome like any other failure.
-pub fn main<A, F>(
-    job_name: &'static str,
+pub fn main<A, D, F>(
     arguments: impl IntoIterator<Item = OsString>,
     max_runtime: impl Fn(&A) -> Option<Duration>,
     job: impl FnOnce(A, CancellationToken) -> F,
 ) -> ExitCode
 where
     A: Parser,
-    F: Future<Output = (Outcome, Option<ErrorKind>)>,
+    D: Details,
+    F: Future<Output = Ended<D>>,
 {
     let begun = Instant::now();
     weir::program::init_log();
-    let finish = |outcome: Outcome, kind| outcome.print(begun.elapsed()).exit_code(kind);
+    let finish = |outcome: Outcome<D>, kind| outcome.print(begun.elapsed()).exit_code(kind);
     let arguments = match A::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(usage) if !usage.use_stderr() => {
@@ -62,12 +79,12 @@ where
         Err(usage) => {
             complain(&usage);
             let error = Error::invalid_argument(usage.to_string().trim().to_owned());
-            return finish(Outcome::failed(job_name, &error), Some(error.kind()));
+            return finish(Outcome::failed(&error), Some(error.kind()));
         }
     };
     let runtime = match weir::program::runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return finish(Outcome::failed(job_name, &error), Some(error.kind())),
+        Err(error) => return finish(Outcome::failed(&error), Some(error.kind())),
     };
     let stop = CancellationToken::new();
     let deadline = max_runtime(&arguments);
@@ -78,8 +95,8 @@ where
         tokio::select! {
             done = &mut work => done,
             reason = &mut stopped => match reason {
-                Ok(reason) => wind_down(job_name, &stop, reason, work).await,
-                Err(error) => (Outcome::failed(job_name, &error), Some(error.kind())),
+                Ok(reason) => wind_down(&stop, reason, work).await,
+                Err(error) => (Outcome::failed(&error), Some(error.kind())),
             },
         }
     });
@@ -92,14 +109,10 @@ where
 }
 
 /// Gives the job time to finish or abandon its batch.
-async fn wind_down<F>(
-    job_name: &'static str,
-    stop: &CancellationToken,
-    reason: StopReason,
-    work: F,
-) -> (Outcome, Option<ErrorKind>)
+async fn wind_down<D, F>(stop: &CancellationToken, reason: StopReason, work: F) -> Ended<D>
 where
-    F: Future<Output = (Outcome, Option<ErrorKind>)>,
+    D: Details,
+    F: Future<Output = Ended<D>>,
 {
     tracing::info!(?reason, "stopping");
     stop.cancel();
@@ -112,7 +125,7 @@ where
             }
             (outcome, None)
         }
-        Err(_) => (Outcome::new(job_name, reason.status()), None),
+        Err(_) => (Outcome::empty(reason.status()), None),
     }
 }
 

@@ -37,6 +37,8 @@ pub struct CommitRequest<'a> {
     pub batch_id: BatchId,
     /// What to commit, read back from `prepared/N`.
     pub written: &'a Written,
+    /// An earlier run wrote it, maybe long ago: its files may be gone.
+    pub recovered: bool,
     /// Facts to record with the commit (source offsets, writer), by name.
     pub info: BTreeMap<String, serde_json::Value>,
 }
@@ -81,6 +83,13 @@ pub trait StreamSink: Debug + Send + Sync {
     /// # Errors
     /// `Unavailable` or `Storage` when it is not known to be committed; calling again is safe.
     async fn commit(&self, request: CommitRequest<'_>) -> Result<Committed>;
+
+    /// The newest batch of `query_id` in the table; `None` without one or without a table. A batch that
+    /// wrote nothing need not show.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    async fn committed_batch(&self, query_id: QueryId) -> Result<Option<BatchId>>;
 
     /// The table's newest version, for a run's result; `None` without a table or versions.
     ///

@@ -41,6 +41,10 @@ pub enum Recovery {
     Commit(OffsetsEntry, PreparedEntry),
 }
 
+/// What to do about a damaged entry of `commits`.
+const RECOMMIT: &str =
+    "delete the entry: the batch is committed again, and the table skips what it holds";
+
 /// The checkpoint of one query.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
@@ -147,9 +151,7 @@ impl Checkpoint {
         let batch: OffsetsEntry = self.read_batch(OFFSETS, newest, advice).await?;
         self.check_sources(&batch)?;
         if closed {
-            let advice = "delete the entry: the batch is committed again, and the table skips \
-                          what it holds";
-            let _: CommitsEntry = self.read_batch(COMMITS, newest, advice).await?;
+            let _: CommitsEntry = self.read_batch(COMMITS, newest, RECOMMIT).await?;
             return Ok(Recovery::Closed(batch));
         }
         if prepared {
@@ -159,6 +161,17 @@ impl Checkpoint {
             return Ok(Recovery::Commit(batch, written));
         }
         Ok(Recovery::Rerun(batch))
+    }
+
+    /// The newest entry that closed a batch.
+    ///
+    /// # Errors
+    /// `CorruptCheckpoint` when it is damaged.
+    pub async fn last_commit(&self) -> Result<Option<CommitsEntry>> {
+        let Some(newest) = self.batches(COMMITS).await?.last().copied() else {
+            return Ok(None);
+        };
+        self.read_batch(COMMITS, newest, RECOMMIT).await.map(Some)
     }
 
     /// Where the first batch begins, if a run has found that out.

@@ -105,6 +105,13 @@ async fn timestamp_without_a_record_is_an_error_or_the_end_by_strategy() {
     let parts = ["partition 1", &topic, "5000", strategy];
     expect_parts(&error.to_string(), &parts);
 
+    let job = Bronze::new(broker, &lake, &[&topic]).arg("--starting-timestamp", 5_000);
+    let outcome = job
+        .arg("--starting-timestamp-strategy", "latest")
+        .drain()
+        .await;
+    assert_eq!(outcome["rows"], 6, "{outcome}");
+
     let summary = stream.option(strategy, "latest").drain().await;
     assert_eq!(summary.output_rows, 6);
     assert_eq!(summary.start_offsets, [json!({&topic: {"0": 4, "1": 0}})]);

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use weir::prelude::*;
 use weir::program::print_line;
 use weir::{EmbeddedKafka, Error, ErrorKind, Result};
-use weir_jobs::kafka_to_bronze;
-use weir_jobs::outcome::{Outcome, Status};
+use weir_jobs::kafka_to_bronze::{self, Drained};
+use weir_jobs::outcome::Status;
 
 use records::{PARTITIONS, TOPICS, seeded_records};
 
@@ -87,7 +87,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 }
 
 /// The job itself, as its command line would start it.
-async fn drain(broker: &EmbeddedKafka, dir: &Path, table: &Path) -> Result<Outcome> {
+async fn drain(broker: &EmbeddedKafka, dir: &Path, table: &Path) -> Result<Drained> {
     let arguments = kafka_to_bronze::Arguments::try_parse_from([
         kafka_to_bronze::NAME,
         "--bootstrap-servers",
@@ -103,7 +103,7 @@ async fn drain(broker: &EmbeddedKafka, dir: &Path, table: &Path) -> Result<Outco
     let (outcome, kind) =
         kafka_to_bronze::run(arguments, CancellationToken::new(), Vec::new()).await;
     match (&outcome.error, outcome.status) {
-        (None, Status::Succeeded) => Ok(outcome),
+        (None, Status::Succeeded) => Ok(outcome.details),
         (error, status) => Err(Error::new(
             kind.unwrap_or(ErrorKind::Internal),
             match error {
@@ -115,7 +115,7 @@ async fn drain(broker: &EmbeddedKafka, dir: &Path, table: &Path) -> Result<Outco
 }
 
 /// Reads the table back: a few rows, rows per topic, and whether every record is there once.
-async fn account(table: &Path, produced: u64, outcome: &Outcome) -> Result<()> {
+async fn account(table: &Path, produced: u64, outcome: &Drained) -> Result<()> {
     let session = Session::builder().app_name("demo").create().await?;
     let bronze = session.read().delta(&table.to_string_lossy()).await?;
     bronze

@@ -24,6 +24,7 @@ mod normalize;
 mod options;
 mod parquet;
 mod partition;
+mod present;
 mod read;
 mod schema;
 mod sink;

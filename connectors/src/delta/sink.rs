@@ -13,8 +13,8 @@ use deltalake::protocol::{DeltaOperation, OutputMode, SaveMode};
 use tokio::sync::Mutex;
 use url::Url;
 use weir_plan::{
-    CommitRequest, Committed, Error, ErrorKind, Options, QueryId, Result, StreamSink, WriteStep,
-    Written,
+    BatchId, CommitRequest, Committed, Error, ErrorKind, Options, QueryId, Result, StreamSink,
+    WriteStep, Written,
 };
 
 use super::commit::{Identity, Outcome, Proposal, check_ntz, check_partitioning, commit, exists};
@@ -26,6 +26,7 @@ use super::features::check_writable;
 use super::location::{is_vacant, log_store, table_url};
 use super::options::{DEFAULT_TARGET_FILE_SIZE_BYTES, WriteOptions};
 use super::partition::partition_columns;
+use super::present::check_present;
 use super::schema::merge;
 use super::spec::{StatsColumns, WriteSpec};
 use super::table::{Table, TableMeta};
@@ -266,6 +267,14 @@ impl StreamSink for DeltaSink {
             must_create: false,
         };
         let mut table = self.table.lock().await;
+        if request.recovered {
+            table.ensure_read().await?;
+            let app_id = request.query_id.to_string();
+            let committed = table.transaction_version(&app_id).await?;
+            if committed.is_none_or(|committed| committed < epoch) {
+                check_present(&table, &proposal.files.adds, request.batch_id).await?;
+            }
+        }
         let Outcome { version, already } = commit(&mut table, &proposal)
             .await
             .map_err(|error| error.context(format!("batch {}", request.batch_id)))?;
@@ -273,6 +282,15 @@ impl StreamSink for DeltaSink {
             version: Some(version),
             already,
         })
+    }
+
+    async fn committed_batch(&self, query_id: QueryId) -> Result<Option<BatchId>> {
+        let mut table = self.table.lock().await;
+        table.ensure_read().await?;
+        let committed = table.transaction_version(&query_id.to_string()).await?;
+        Ok(committed
+            .and_then(|batch| u64::try_from(batch).ok())
+            .map(BatchId))
     }
 
     async fn latest_version(&self) -> Result<Option<u64>> {

@@ -59,6 +59,12 @@ pub struct Arguments {
     #[arg(long, value_name = "T", value_parser = parse_timestamp)]
     pub starting_timestamp: Option<i64>,
 
+    /// For a partition without a record as young as --starting-timestamp: error ends the job, latest
+    /// begins at the partition's end [default: error].
+    #[arg(long, value_name = "error|latest", value_parser = ["error", "latest"],
+          requires = "starting_timestamp")]
+    pub starting_timestamp_strategy: Option<String>,
+
     /// Most records per batch, shared out over partitions by what waits in each.
     #[arg(long, value_name = "N")]
     pub max_offsets_per_trigger: Option<u64>,
@@ -156,6 +162,10 @@ impl Arguments {
             ("subscribePattern", self.topic_pattern.clone()),
             ("assign", self.assign.clone()),
             ("startingTimestamp", text(self.starting_timestamp)),
+            (
+                "startingOffsetsByTimestampStrategy",
+                self.starting_timestamp_strategy.clone(),
+            ),
             ("maxOffsetsPerTrigger", text(self.max_offsets_per_trigger)),
             ("minPartitions", text(self.min_partitions)),
         ];

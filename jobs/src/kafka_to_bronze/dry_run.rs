@@ -3,15 +3,14 @@
 use weir::program::print_line;
 use weir::{DryRun, Result};
 
-use super::NAME;
+use super::Drained;
 use crate::outcome::{Outcome, Status};
 
 /// Prints the ranges on stdout, before the outcome.
 ///
 /// # Errors
 /// `Storage` when stdout takes no more.
-pub(super) fn print(plan: &DryRun) -> Result<Outcome> {
-    let mut outcome = Outcome::new(NAME, Status::DryRun);
+pub(super) fn print(plan: &DryRun) -> Result<Outcome<Drained>> {
     if let Some(unfinished) = &plan.unfinished {
         print_line(format_args!("first: {unfinished}"))?;
     }
@@ -32,10 +31,13 @@ pub(super) fn print(plan: &DryRun) -> Result<Outcome> {
         "{} records at most, in {} batches",
         plan.records, plan.batches
     ))?;
-    outcome.start_offsets = starts;
-    outcome.end_offsets = ends;
-    outcome.batches = plan.batches;
-    outcome.remaining_lag = Some(plan.records);
-    outcome.query_id = plan.query_id.map(|id| id.to_string());
-    Ok(outcome)
+    let details = Drained {
+        query_id: plan.query_id.map(|id| id.to_string()),
+        batches: plan.batches,
+        start_offsets: starts,
+        end_offsets: ends,
+        remaining_lag: Some(plan.records),
+        ..Drained::default()
+    };
+    Ok(Outcome::new(Status::DryRun, details))
 }

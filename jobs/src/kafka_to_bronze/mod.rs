@@ -6,6 +6,7 @@
 
 mod arguments;
 mod columns;
+mod drained;
 mod dry_run;
 mod run;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use weir::QueryListener;
 
 pub use arguments::{Arguments, ValueAs};
+pub use drained::Drained;
 pub use run::run;
 
 /// The job's name, in its outcome.
@@ -27,7 +29,6 @@ pub fn main(
     listeners: Vec<Arc<dyn QueryListener>>,
 ) -> ExitCode {
     crate::program::main(
-        NAME,
         arguments,
         |arguments: &Arguments| arguments.max_runtime,
         |arguments, stop| run(arguments, stop, listeners),

@@ -6,11 +6,12 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 use weir::prelude::*;
-use weir::{DataStreamWriter, ErrorKind, QueryListener, Result};
+use weir::{DataStreamWriter, QueryListener, Result};
 
 use super::arguments::Arguments;
-use super::{NAME, columns, dry_run};
+use super::{Drained, NAME, columns, dry_run};
 use crate::outcome::{Outcome, Status};
+use crate::program::Ended;
 
 /// How long the outcome waits for the remaining lag: a job that was told to stop must not hang on a
 /// broker that does not answer.
@@ -21,21 +22,21 @@ pub async fn run(
     arguments: Arguments,
     stop: CancellationToken,
     listeners: Vec<Arc<dyn QueryListener>>,
-) -> (Outcome, Option<ErrorKind>) {
+) -> Ended<Drained> {
     let starting = start(&arguments, listeners);
     let started = tokio::select! {
         started = starting => started,
-        () = stop.cancelled() => return (Outcome::new(NAME, Status::Stopped), None),
+        () = stop.cancelled() => return (Outcome::empty(Status::Stopped), None),
     };
     match started {
         Ok(Started::DryRun(outcome)) => (outcome, None),
         Ok(Started::Query(query)) => drain(query, stop).await,
-        Err(error) => (Outcome::failed(NAME, &error), Some(error.kind())),
+        Err(error) => (Outcome::failed(&error), Some(error.kind())),
     }
 }
 
 enum Started {
-    DryRun(Outcome),
+    DryRun(Outcome<Drained>),
     Query(StreamingQuery),
 }
 
@@ -84,7 +85,7 @@ async fn bronze(session: &Session, arguments: &Arguments) -> Result<DataStreamWr
         .trigger(Trigger::AvailableNow))
 }
 
-async fn drain(query: StreamingQuery, stop: CancellationToken) -> (Outcome, Option<ErrorKind>) {
+async fn drain(query: StreamingQuery, stop: CancellationToken) -> Ended<Drained> {
     let ended = {
         let ended = query.await_termination();
         tokio::pin!(ended);
@@ -98,22 +99,22 @@ async fn drain(query: StreamingQuery, stop: CancellationToken) -> (Outcome, Opti
     };
     let kind = ended.as_ref().err().map(weir::Error::kind);
     let mut outcome = match &ended {
-        Ok(()) if query.is_stopped() => Outcome::new(NAME, Status::Stopped),
-        Ok(()) => Outcome::new(NAME, Status::Succeeded),
-        Err(error) => Outcome::failed(NAME, error),
-    }
-    .with_summary(query.id().to_string(), query.summary());
+        Ok(()) if query.is_stopped() => Outcome::empty(Status::Stopped),
+        Ok(()) => Outcome::empty(Status::Succeeded),
+        Err(error) => Outcome::failed(error),
+    };
+    outcome.details = Drained::new(query.id().to_string(), query.summary());
     // What is out of reach now was not just now: a result without these is still a result.
     if ended.is_ok() {
         match tokio::time::timeout(LAG_WITHIN, query.remaining_lag()).await {
-            Ok(Ok(lag)) => outcome.remaining_lag = Some(lag),
+            Ok(Ok(lag)) => outcome.details.remaining_lag = Some(lag),
             Ok(Err(error)) => tracing::warn!(%error, "the remaining lag could not be found out"),
             Err(_) => tracing::warn!(
                 "the remaining lag could not be found out: no answer within {LAG_WITHIN:?}"
             ),
         }
-        if outcome.delta_version.is_none() {
-            outcome.delta_version = query.sink_version().await.unwrap_or_default();
+        if outcome.details.delta_version.is_none() {
+            outcome.details.delta_version = query.sink_version().await.unwrap_or_default();
         }
     }
     (outcome, kind)

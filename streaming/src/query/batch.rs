@@ -111,6 +111,7 @@ impl BatchContext {
         &self,
         batch: &OffsetsEntry,
         prepared: &PreparedEntry,
+        recovered: bool,
         took: &mut PhaseDurations,
     ) -> Result<Committed> {
         let begun = Instant::now();
@@ -118,6 +119,7 @@ impl BatchContext {
             query_id: self.checkpoint.query_id(),
             batch_id: batch.batch_id,
             written: &prepared.written,
+            recovered,
             info: self.commit_info(batch),
         };
         let committed = self.spec.sink.commit(request).await?;

@@ -4,6 +4,7 @@ mod batch;
 mod dry_run;
 mod handle;
 mod run;
+mod sink_check;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use weir_plan::{
 use super::QuerySpec;
 use super::batch::{BatchContext, millis};
 use super::handle::Shared;
+use super::sink_check::check_sink_holds;
 use crate::bind::{check_streamable, sources_of};
 use crate::checkpoint::{Checkpoint, Recovery};
 use crate::log::{
@@ -53,8 +54,16 @@ impl Run {
         let store = Arc::clone(&spec.checkpoint);
         let found = Checkpoint::peek(Arc::clone(&store), wanted.clone()).await?;
         let query_id = found.as_ref().map_or(wanted.query_id, Checkpoint::query_id);
+        // Before the sink is opened, which then sees what another process commits meanwhile.
+        let closed = match &found {
+            Some(found) => found.last_commit().await?,
+            None => None,
+        };
         let schema = Arc::clone(spec.plan.schema().inner());
         spec.sink.open(query_id, schema).await?;
+        if let Some(closed) = closed {
+            check_sink_holds(&spec, query_id, &closed).await?;
+        }
         // Made only for a sink that takes the rows: a mistyped table does not claim the checkpoint.
         let checkpoint = match found {
             Some(found) => found,
@@ -256,7 +265,7 @@ impl Run {
     ) -> Result<()> {
         let committed = self
             .context
-            .commit_and_close(batch, prepared, &mut took)
+            .commit_and_close(batch, prepared, latest.is_none(), &mut took)
             .await?;
         took.trigger_execution = millis(begun);
         let progress = self.progress(batch, prepared, latest, committed, begun.elapsed(), took)?;

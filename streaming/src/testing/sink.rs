@@ -109,6 +109,12 @@ impl StreamSink for MemorySink {
         self.script.play(&place, commit).await
     }
 
+    async fn committed_batch(&self, query_id: QueryId) -> Result<Option<BatchId>> {
+        let commits = self.commits.lock().unwrap();
+        let own = commits.iter().filter(|(query, _, _)| *query == query_id);
+        Ok(own.map(|(_, batch, _)| *batch).max())
+    }
+
     async fn latest_version(&self) -> Result<Option<u64>> {
         Ok((self.commits.lock().unwrap().len() as u64).checked_sub(1))
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use weir_tests::files::TempLake;
+use weir_tests::files::{TempLake, files_under};
 use weir_tests::kafka::{Record, broker_or_skip};
 
 use crate::bronze::{Bronze, RUN_WITHIN};
@@ -145,5 +145,57 @@ async fn damaged_offsets_of_a_closed_batch_must_be_restored() {
     // Planned anew, its records would be in the table twice or skipped.
     assert!(!message.contains("delete"), "{message}");
     fs::write(&entry, whole).unwrap();
+    expect_each_once(&job).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn table_deleted_beside_its_checkpoint_is_refused_until_it_is_restored() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    let job = scene.job().await;
+    killed(&job, "closed:1").await;
+    let (table, aside) = (job.table_path(), scene.lake.file("aside"));
+    fs::rename(&table, &aside).unwrap();
+    let parts = [
+        &*job.table,
+        &*job.checkpoint_path().display().to_string(),
+        "does not hold batch 1",
+        "restore it",
+    ];
+    job.refuse(1, "checkpoint_mismatch", &parts).await;
+    assert!(!table.exists(), "a refused run made a table");
+    // Another table in its place, with more versions, is not it.
+    let other = scene
+        .job()
+        .await
+        .replacing("--checkpoint", &scene.lake.checkpoint_url("other"));
+    other.drain().await;
+    job.refuse(1, "checkpoint_mismatch", &parts).await;
+    fs::remove_dir_all(&table).unwrap();
+    fs::rename(&aside, &table).unwrap();
+    expect_each_once(&job).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_batch_whose_file_is_gone_is_refused_until_it_runs_again() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    let job = scene.job().await;
+    killed(&job, "prepared:1").await;
+    let entry = job.checkpoint_path().join("prepared/1");
+    let prepared = fs::read_to_string(&entry).unwrap();
+    let lost = files_under(&job.table_path(), ".parquet");
+    let lost = lost.into_iter().find(|path| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        prepared.contains(&*name)
+    });
+    let lost = lost.unwrap();
+    fs::remove_file(&lost).unwrap();
+    let name = lost.file_name().unwrap().to_string_lossy();
+    let parts = [&*name, &*job.table, "is gone", "delete", "prepared/1"];
+    job.refuse(1, "corrupt_checkpoint", &parts).await;
+    fs::remove_file(&entry).unwrap();
     expect_each_once(&job).await;
 }

@@ -111,6 +111,7 @@ async fn commit_records_transaction_blind_append_and_info() {
         query_id: query,
         batch_id: BatchId(4),
         written: &written,
+        recovered: false,
         info,
     })
     .await

@@ -167,6 +167,7 @@ pub(super) async fn commit(
         query_id,
         batch_id: BatchId(batch_id),
         written,
+        recovered: false,
         info: BTreeMap::new(),
     })
     .await

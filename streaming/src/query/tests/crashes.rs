@@ -232,3 +232,19 @@ impl Random {
         usize::try_from(self.0 % bound as u64).unwrap()
     }
 }
+
+#[tokio::test]
+async fn sink_that_lost_a_closed_batch_is_refused_and_no_batch_is_planned() {
+    let world = World::with_limit(&[4], 2);
+    world.drain().await;
+    world.source.append(0, 2);
+    let mut spec = world.spec();
+    // Another table in the place of the one that was filled.
+    spec.sink = Arc::new(MemorySink::at("memory:///table"));
+    let error = finish(spec).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CheckpointMismatch, "{error}");
+    assert!(error.to_string().contains("batch 1"), "{error}");
+    assert_eq!(world.entries("offsets").await, [0, 1]);
+    world.drain().await;
+    world.assert_exactly_once();
+}
