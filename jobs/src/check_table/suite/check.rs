@@ -263,7 +263,11 @@ fn parse_kind(kind: &str, fields: &mut Fields) -> Result<Kind> {
             }
         }
         // Every type of the list has its arm; a test goes through the list.
-        other => return Err(Error::internal(format!("check type {other:?} has no parser"))),
+        other => {
+            return Err(Error::internal(format!(
+                "check type {other:?} has no parser"
+            )));
+        }
     })
 }
 
@@ -274,7 +278,9 @@ fn column(fields: &mut Fields) -> Result<String> {
 
 fn columns(fields: &mut Fields) -> Result<Vec<String>> {
     match (fields.names("column")?, fields.names("columns")?) {
-        (Some(_), Some(_)) => Err(fields.error("column and columns are both set; give one of them")),
+        (Some(_), Some(_)) => {
+            Err(fields.error("column and columns are both set; give one of them"))
+        }
         (Some(names), None) | (None, Some(names)) => Ok(names),
         (None, None) => Err(fields.error("key \"columns\" is missing")),
     }

@@ -116,7 +116,10 @@ impl Fields {
     }
 
     pub(super) fn wrong(&self, key: &str, value: &Value, expected: &str) -> Error {
-        self.error(format!("{key} is {}; it takes {expected}", described(value)))
+        self.error(format!(
+            "{key} is {}; it takes {expected}",
+            described(value)
+        ))
     }
 }
 
