@@ -35,6 +35,7 @@ pub mod functions;
 pub mod io;
 pub mod prelude;
 pub mod program;
+pub mod quality;
 pub mod session;
 
 pub use dataframe::{DataFrame, ExplainMode, GroupedData};
@@ -42,6 +43,7 @@ pub use io::{DataFrameReader, DataFrameWriter, DataStreamReader, DataStreamWrite
 pub use program::exit_code;
 pub use session::{Master, Session, SessionBuilder};
 pub use weir_macros::main;
+pub use weir_plan::options::did_you_mean;
 pub use weir_plan::settings;
 pub use weir_plan::{BatchId, Error, ErrorKind, Options, QueryId, Result, RunId};
 pub use weir_streaming::{

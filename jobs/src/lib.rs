@@ -1,5 +1,6 @@
 //! Jobs people can run and copy. Each is a thin `main` over a module of this library.
 
+pub mod check_table;
 pub mod kafka_to_bronze;
 pub mod outcome;
 pub mod program;

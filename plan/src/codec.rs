@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use prost::Message;
@@ -104,4 +105,23 @@ impl PhysicalExtensionCodec for WeirCodec {
         ))
         .into())
     }
+
+    // Functions travel by their name alone: they hold nothing but what is in their arguments.
+    fn try_decode_udf(&self, name: &str, _buf: &[u8]) -> Result<Arc<ScalarUDF>, DataFusionError> {
+        crate::functions::scalar(name).ok_or_else(|| unknown_function(name).into())
+    }
+
+    fn try_decode_udaf(
+        &self,
+        name: &str,
+        _buf: &[u8],
+    ) -> Result<Arc<AggregateUDF>, DataFusionError> {
+        crate::functions::aggregate(name).ok_or_else(|| unknown_function(name).into())
+    }
+}
+
+fn unknown_function(name: &str) -> Error {
+    Error::internal(format!(
+        "function {name:?} is unknown here: the sender runs another version of Weir"
+    ))
 }

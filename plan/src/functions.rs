@@ -1,5 +1,26 @@
 //! Functions Weir adds to DataFusion's, by name.
 
+mod broken_rules;
+mod examples;
 mod pinned;
+#[cfg(test)]
+mod row_rule_tests;
+mod row_text;
 
+use std::sync::Arc;
+
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+pub use broken_rules::{RowRule, broken_rules};
+pub use examples::examples;
 pub use pinned::{PinnedParameters, bind_pinned, pinned, pinned_parameters};
+
+/// Weir's scalar function `name`, for a plan that arrives.
+pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
+    (name == broken_rules::NAME).then(broken_rules::function)
+}
+
+/// Weir's aggregate function `name`, for a plan that arrives.
+pub(crate) fn aggregate(name: &str) -> Option<Arc<AggregateUDF>> {
+    (name == examples::NAME).then(examples::function)
+}

@@ -14,6 +14,7 @@ use crate::session::Session;
 
 pub use explain::ExplainMode;
 pub use grouped::GroupedData;
+pub(crate) use show::draw;
 
 /// Rows that are not computed yet. Verbs return a new dataframe; actions (`collect`, `show`,
 /// `count`, `write`) run it.

@@ -78,7 +78,7 @@ fn cut(text: String, width: Option<usize>) -> String {
     }
 }
 
-fn draw(names: &[String], rows: &[Vec<String>]) -> String {
+pub(crate) fn draw(names: &[String], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = names.iter().map(|name| name.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -88,6 +88,15 @@ impl DataFrameReader {
         self.format("delta").load_path(location).await
     }
 
+    /// The version of the Delta table at `location` that this reader reads. Reads with option
+    /// `versionAsOf` set to it see one table, whatever is committed in between.
+    ///
+    /// # Errors
+    /// As [`Self::load_path`].
+    pub async fn delta_version(self, location: &str) -> Result<u64> {
+        delta::read_version(location, &self.options).await
+    }
+
     fn frame(self, table: Arc<dyn TableProvider>) -> Result<DataFrame> {
         let inner = self.session.datafusion().read_table(table)?;
         Ok(DataFrame::new(self.session, inner))

@@ -39,5 +39,5 @@ mod tests;
 pub use codec::DeltaWriteCodec;
 pub use exec::DeltaWriteExec;
 pub use options::{READ_OPTIONS, WRITE_OPTIONS};
-pub use read::read_table;
+pub use read::{read_table, read_version};
 pub use sink::{AppendMode, DeltaSink};

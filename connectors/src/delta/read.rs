@@ -31,6 +31,32 @@ pub async fn read_table(location: &str, options: &Options) -> Result<Arc<dyn Tab
     }
 }
 
+/// The version of the table at `location` that [`read_table`] reads with the same options: several
+/// reads of this version see one table, whatever is committed in between.
+///
+/// # Errors
+/// As [`read_table`].
+pub async fn read_version(location: &str, options: &Options) -> Result<u64> {
+    let wanted = ReadVersion::parse(options)?;
+    let url = table_url(location)?;
+    let log_store = log_store(&url, &HashMap::new())?;
+    let found = match wanted {
+        ReadVersion::Version(version) => Ok(version),
+        ReadVersion::Timestamp(time) => version_at(&url, &log_store, time).await,
+        ReadVersion::Newest => {
+            let mut table = DeltaTable::new(Arc::clone(&log_store));
+            match table.load().await {
+                Ok(()) => Ok(table.version().unwrap_or_default()),
+                Err(error) => Err(table_error(&url, "reading the log of", error)),
+            }
+        }
+    };
+    match found {
+        Err(_) if is_vacant(&log_store).await => Err(no_table(&url)),
+        found => found,
+    }
+}
+
 async fn load(
     url: &Url,
     log_store: &LogStoreRef,

@@ -1,0 +1,395 @@
+//! Checks of single rows, and of what an aggregate over all rows says: one pass for all of them.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use weir::Result;
+use weir::datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use weir::datafusion::arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use weir::datafusion::arrow::util::display::array_value_to_string;
+use weir::datafusion::common::ScalarValue;
+use weir::datafusion::functions::core::expr_fn::named_struct;
+use weir::datafusion::logical_expr::{Expr, ExprFunctionExt, ExprSchemable, Operator, binary_expr};
+use weir::prelude::*;
+use weir::quality::examples;
+use weir::{DataFrame, Error, ErrorKind};
+
+use super::judge::{EXAMPLES, Measured};
+use super::suite::{Bound as End, Kind};
+use super::table::{Bound, Table};
+
+/// Measures `checks` together; if that fails, one by one, so that the one to blame is found and the
+/// others are not lost.
+///
+/// # Errors
+/// What is no fault of a check: a table that cannot be read.
+pub(super) async fn measure(table: &Table, checks: &[Bound<'_>]) -> Result<Vec<Result<Measured>>> {
+    let plans: Vec<Result<Plan>> = checks.iter().map(|check| Plan::new(table, check)).collect();
+    let sound: Vec<&Plan> = plans.iter().flatten().collect();
+    let mut measured = match run(table, &sound).await {
+        Ok(measured) => measured.into_iter().map(Ok).collect(),
+        Err(error) if !is_of_check(&error) => return Err(error),
+        Err(_) => {
+            let mut each = Vec::new();
+            for plan in sound {
+                match run(table, &[plan]).await {
+                    Ok(mut one) => each.push(one.pop().ok_or_else(no_row)),
+                    Err(error) if is_of_check(&error) => each.push(Err(error)),
+                    Err(error) => return Err(error),
+                }
+            }
+            each
+        }
+    }
+    .into_iter();
+    let mut results = Vec::new();
+    for plan in plans {
+        match plan {
+            Ok(_) => results.push(measured.next().unwrap_or_else(|| Err(no_row()))),
+            Err(error) => results.push(Err(error)),
+        }
+    }
+    Ok(results)
+}
+
+/// Whether an error is of the check that was evaluated, and says nothing about the others.
+pub(super) fn is_of_check(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Compute
+            | ErrorKind::InvalidPlan
+            | ErrorKind::InvalidArgument
+            | ErrorKind::Unsupported
+            | ErrorKind::NotFound
+            | ErrorKind::Internal
+    )
+}
+
+/// The rows that a check is about.
+pub(super) fn matching(table: &Table, check: &Bound<'_>) -> Result<Option<Expr>> {
+    let Some(filter) = &check.filter else {
+        return Ok(None);
+    };
+    boolean(table, "where", filter)?;
+    Ok(Some(filter.clone()))
+}
+
+fn boolean(table: &Table, key: &str, condition: &Expr) -> Result<()> {
+    match condition.get_type(table.rows.schema())? {
+        DataType::Boolean => Ok(()),
+        other => Err(Error::invalid_plan(format!(
+            "{key} is of type {other}; it takes a condition"
+        ))),
+    }
+}
+
+fn no_row() -> Error {
+    Error::internal("an aggregation over all rows gave no row")
+}
+
+/// What one check computes.
+struct Plan {
+    /// The rows it is about, and those that break it.
+    matching: Expr,
+    broken: Option<Expr>,
+    /// The columns that an example shows.
+    shown: Vec<String>,
+    observed: Observed,
+}
+
+enum Observed {
+    Nothing,
+    Rows,
+    /// The least and the greatest value of a column.
+    Ends(String),
+    /// The greatest time of a column.
+    Latest(Expr),
+}
+
+impl Plan {
+    fn new(table: &Table, check: &Bound<'_>) -> Result<Self> {
+        let matching = matching(table, check)?.unwrap_or_else(|| lit(true));
+        let mut shown = check.check.kind.columns().to_vec();
+        let mut observed = Observed::Nothing;
+        let broken = match &check.check.kind {
+            Kind::NotNull { column } => Some(col(column).is_null()),
+            Kind::Range { column, .. } => {
+                observed = Observed::Ends(column.clone());
+                Some(outside(table, &check.check.kind)?)
+            }
+            Kind::InSet { column, values } => Some(not_in(table, column, values)?),
+            Kind::Matches { column, pattern } => {
+                text_column(table, column)?;
+                let text = col(column).cast("string")?;
+                let pattern = lit(pattern.clone());
+                Some(binary_expr(text, Operator::RegexNotMatch, pattern))
+            }
+            Kind::Sql { .. } => {
+                let predicate = check.predicate.clone().ok_or_else(no_row)?;
+                boolean(table, "predicate", &predicate)?;
+                let names = predicate.column_refs();
+                shown = table.rows.columns();
+                shown.retain(|name| names.iter().any(|column| column.name == *name));
+                // Null breaks it, as it breaks a CHECK constraint of a Delta table.
+                Some((!predicate.clone()).or(predicate.is_null()))
+            }
+            Kind::RowCount { .. } => {
+                observed = Observed::Rows;
+                None
+            }
+            Kind::Freshness { column, .. } => {
+                match table.type_of(column)? {
+                    DataType::Timestamp(..) | DataType::Date32 => {}
+                    other => return Err(wrong_type(column, &other, "timestamps and dates")),
+                }
+                observed = Observed::Latest(col(column).cast("timestamp")?);
+                None
+            }
+            other => {
+                return Err(Error::internal(format!(
+                    "{} is no check of rows",
+                    other.type_name()
+                )));
+            }
+        };
+        if shown.is_empty() {
+            shown.extend(table.rows.columns().into_iter().take(1));
+        }
+        Ok(Self {
+            matching,
+            broken,
+            shown,
+            observed,
+        })
+    }
+
+    fn aggregates(&self, at: usize) -> Result<Vec<Expr>> {
+        let matching = || col(format!("__matching_{at}"));
+        let broken = || matching().and(col(format!("__broken_{at}")));
+        let of = |aggregate: Expr, rows: Expr| aggregate.filter(rows).build();
+        let mut found = vec![of(count(lit(1)), matching())?.alias(format!("rows_{at}"))];
+        if self.broken.is_some() {
+            let row = example(self.shown.iter().map(|name| (name.as_str(), col(name))));
+            found.push(of(count(lit(1)), broken())?.alias(format!("broken_{at}")));
+            found.push(of(examples(row, EXAMPLES), broken())?.alias(format!("examples_{at}")));
+        }
+        match &self.observed {
+            Observed::Nothing | Observed::Rows => {}
+            Observed::Ends(column) => {
+                found.push(of(min(col(column)), matching())?.alias(format!("min_{at}")));
+                found.push(of(max(col(column)), matching())?.alias(format!("max_{at}")));
+            }
+            Observed::Latest(time) => {
+                found.push(of(max(time.clone()), matching())?.alias(format!("max_{at}")));
+            }
+        }
+        Ok(found)
+    }
+
+    fn read(&self, row: &RecordBatch, at: usize) -> Result<Measured> {
+        let rows = number(row, &format!("rows_{at}"))?;
+        let mut measured = Measured {
+            rows: Some(rows),
+            ..Measured::default()
+        };
+        if self.broken.is_some() {
+            measured.broken = Some(number(row, &format!("broken_{at}"))?);
+            measured.examples = texts(row, &format!("examples_{at}"))?;
+        }
+        match &self.observed {
+            Observed::Nothing => {}
+            Observed::Rows => measured.observed = Some(rows.to_string()),
+            Observed::Ends(_) => {
+                let low = text(row, &format!("min_{at}"))?;
+                let high = text(row, &format!("max_{at}"))?;
+                measured.observed = low.zip(high).map(|(low, high)| format!("{low} .. {high}"));
+            }
+            Observed::Latest(_) => {
+                let times = column(row, &format!("max_{at}"))?;
+                let times = times.as_primitive::<TimestampMicrosecondType>();
+                let latest = times.is_valid(0).then(|| times.value(0));
+                measured.latest = latest.and_then(DateTime::<Utc>::from_timestamp_micros);
+                measured.observed = measured.latest.map(|time| time.to_rfc3339());
+            }
+        }
+        Ok(measured)
+    }
+}
+
+async fn run(table: &Table, plans: &[&Plan]) -> Result<Vec<Measured>> {
+    if plans.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Conditions are columns first, so that each is computed once for all of its aggregates.
+    let mut columns: Vec<Expr> = table.rows.columns().into_iter().map(col).collect();
+    let mut aggregates = Vec::new();
+    for (at, plan) in plans.iter().enumerate() {
+        columns.push(plan.matching.clone().alias(format!("__matching_{at}")));
+        if let Some(broken) = &plan.broken {
+            columns.push(broken.clone().alias(format!("__broken_{at}")));
+        }
+        aggregates.extend(plan.aggregates(at)?);
+    }
+    let row = only_row(table.rows.clone().select(columns)?.agg(aggregates)?).await?;
+    let plans = plans.iter().enumerate();
+    plans.map(|(at, plan)| plan.read(&row, at)).collect()
+}
+
+/// The struct that an example is made of.
+pub(super) fn example<'a>(fields: impl IntoIterator<Item = (&'a str, Expr)>) -> Expr {
+    let fields = fields.into_iter();
+    named_struct(
+        fields
+            .flat_map(|(name, value)| [lit(name), value])
+            .collect(),
+    )
+}
+
+/// The row of an aggregation.
+pub(super) async fn only_row(frame: DataFrame) -> Result<RecordBatch> {
+    let batches = frame.collect().await?;
+    let row = batches.into_iter().find(|batch| batch.num_rows() == 1);
+    row.ok_or_else(no_row)
+}
+
+fn column<'a>(row: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {
+    let column = row.column_by_name(name);
+    column
+        .map(AsRef::as_ref)
+        .ok_or_else(|| Error::internal(format!("an aggregation gave no column {name:?}")))
+}
+
+/// A number; a sum over no rows is 0.
+pub(super) fn number(row: &RecordBatch, name: &str) -> Result<u64> {
+    let numbers = column(row, name)?.as_primitive::<Int64Type>();
+    let number = if numbers.is_valid(0) {
+        numbers.value(0)
+    } else {
+        0
+    };
+    Ok(u64::try_from(number).unwrap_or_default())
+}
+
+pub(super) fn texts(row: &RecordBatch, name: &str) -> Result<Vec<String>> {
+    let list = column(row, name)?.as_list::<i32>().value(0);
+    let texts = list.as_string::<i32>().iter().flatten();
+    Ok(texts.map(str::to_owned).collect())
+}
+
+fn text(row: &RecordBatch, name: &str) -> Result<Option<String>> {
+    let values = column(row, name)?;
+    if values.is_null(0) {
+        return Ok(None);
+    }
+    let text = array_value_to_string(values, 0);
+    Ok(Some(text.map_err(|error| {
+        Error::internal("cannot show a value").with_source(error)
+    })?))
+}
+
+fn wrong_type(column: &str, found: &DataType, expected: &str) -> Error {
+    Error::invalid_plan(format!(
+        "column {column:?} is of type {found}; this check takes {expected}"
+    ))
+}
+
+fn text_column(table: &Table, column: &str) -> Result<()> {
+    match table.type_of(column)? {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Ok(()),
+        other => Err(wrong_type(column, &other, "texts")),
+    }
+}
+
+/// The values outside of a range. Null is inside: `not_null` refuses it. NaN is outside of any.
+fn outside(table: &Table, kind: &Kind) -> Result<Expr> {
+    let Kind::Range {
+        column,
+        min,
+        max,
+        exclusive_min,
+        exclusive_max,
+    } = kind
+    else {
+        return Err(no_row());
+    };
+    let found = table.type_of(column)?;
+    let numeric = found.is_numeric();
+    if !(numeric || matches!(found, DataType::Date32 | DataType::Timestamp(..))) {
+        return Err(wrong_type(column, &found, "numbers, dates and timestamps"));
+    }
+    let value = |end: &End| match end {
+        End::Number(number) if numeric => Ok(number_literal(&number.to_string(), &found)),
+        End::Text(text) if !numeric => literal(column, text, &found),
+        End::Number(other) => Err(not_a(column, &other.to_string(), &found)),
+        End::Text(other) => Err(not_a(column, other, &found)),
+    };
+    let mut outside = Vec::new();
+    if let Some(min) = min {
+        let min = lit(value(min)?);
+        outside.push(if *exclusive_min {
+            col(column).lt_eq(min)
+        } else {
+            col(column).lt(min)
+        });
+    }
+    if let Some(max) = max {
+        let max = lit(value(max)?);
+        outside.push(if *exclusive_max {
+            col(column).gt_eq(max)
+        } else {
+            col(column).gt(max)
+        });
+    }
+    if found.is_floating() {
+        // The engine orders NaN above, and its negative below, every number.
+        outside.push(col(column).gt(lit(f64::INFINITY)));
+        outside.push(col(column).lt(lit(f64::NEG_INFINITY)));
+    }
+    outside.into_iter().reduce(Expr::or).ok_or_else(no_row)
+}
+
+/// The values that are not in a set. Null is let pass.
+fn not_in(table: &Table, column: &str, values: &[Value]) -> Result<Expr> {
+    let found = table.type_of(column)?;
+    let literals = values
+        .iter()
+        .map(|value| match value {
+            Value::Number(number) if found.is_numeric() => {
+                Ok(lit(number_literal(&number.to_string(), &found)))
+            }
+            Value::Bool(flag) if found == DataType::Boolean => Ok(lit(*flag)),
+            Value::String(text) if !found.is_numeric() && found != DataType::Boolean => {
+                literal(column, text, &found).map(lit)
+            }
+            other => Err(not_a(column, &other.to_string(), &found)),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(col(column).in_list(literals, true))
+}
+
+/// A number in the column's own type, exactly; as a double where that type has no such number.
+fn number_literal(text: &str, of: &DataType) -> ScalarValue {
+    let exact = ScalarValue::try_from_string(text.to_owned(), of).ok();
+    let lossless = |value: &ScalarValue| {
+        !matches!(of, DataType::Decimal128(..) | DataType::Decimal256(..))
+            || value
+                .cast_to(&DataType::Float64)
+                .is_ok_and(|double| double.to_string().parse::<f64>() == text.parse::<f64>())
+    };
+    match exact.filter(|value| !value.is_null() && lossless(value)) {
+        Some(value) => value,
+        None => ScalarValue::Float64(text.parse().ok()),
+    }
+}
+
+fn literal(column: &str, text: &str, of: &DataType) -> Result<ScalarValue> {
+    match ScalarValue::try_from_string(text.to_owned(), of) {
+        Ok(value) if !value.is_null() => Ok(value),
+        _ => Err(not_a(column, text, of)),
+    }
+}
+
+fn not_a(column: &str, given: &str, of: &DataType) -> Error {
+    Error::invalid_plan(format!(
+        "column {column:?} is of type {of}, and {given:?} is no value of it"
+    ))
+}
