@@ -31,6 +31,7 @@
 //! Names, options and defaults are Spark's: methods in `snake_case`, option keys verbatim.
 
 pub mod dataframe;
+pub mod delta;
 pub mod functions;
 pub mod io;
 pub mod prelude;

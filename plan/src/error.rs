@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Unavailable,
     /// Another process owns the batch or the checkpoint.
     Fenced,
+    /// Another writer changed what this write was computed from; computing it again may succeed.
+    Conflict,
     /// A checkpoint entry cannot be read.
     CorruptCheckpoint,
     /// The checkpoint belongs to another query, or lacks an entry it must have.
@@ -64,6 +66,7 @@ impl ErrorKind {
             Self::DataLoss => "data_loss",
             Self::Unavailable => "unavailable",
             Self::Fenced => "fenced",
+            Self::Conflict => "conflict",
             Self::CorruptCheckpoint => "corrupt_checkpoint",
             Self::CheckpointMismatch => "checkpoint_mismatch",
             Self::Storage => "storage",

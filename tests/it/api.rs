@@ -201,7 +201,7 @@ async fn stream_cannot_be_collected_and_a_table_cannot_be_streamed() {
 }
 
 #[tokio::test]
-async fn write_modes_add_fail_or_leave_and_overwrite_is_refused() {
+async fn write_modes_add_fail_leave_or_replace() {
     let lake = TempLake::new();
     let table = lake.table_url("modes");
     let session = session().await;
@@ -219,9 +219,9 @@ async fn write_modes_add_fail_or_leave_and_overwrite_is_refused() {
     let rows = session.read().delta(&table).await.unwrap();
     assert_eq!(rows.count().await.unwrap(), 2);
 
-    let error = "overwrite".parse::<SaveMode>().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    expect_parts(&error.to_string(), &["\"overwrite\"", "a new table"]);
+    save("overwrite".parse().unwrap()).await.unwrap();
+    let rows = session.read().delta(&table).await.unwrap();
+    assert_eq!(rows.count().await.unwrap(), 1);
     assert!(
         "apend"
             .parse::<SaveMode>()

@@ -4,6 +4,7 @@ mod format;
 mod read;
 mod read_stream;
 mod write;
+mod write_delta;
 mod write_stream;
 
 pub use read::DataFrameReader;

@@ -94,7 +94,7 @@ impl DataFrameReader {
     /// # Errors
     /// As [`Self::load_path`].
     pub async fn delta_version(self, location: &str) -> Result<u64> {
-        delta::read_version(location, &self.options).await
+        Ok(delta::read_version(location, &self.options).await?.0)
     }
 
     fn frame(self, table: Arc<dyn TableProvider>) -> Result<DataFrame> {

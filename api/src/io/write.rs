@@ -1,15 +1,8 @@
 //! Bounded writes.
 
-use std::sync::Arc;
+use weir_plan::{Error, Options, Result};
 
-use datafusion::logical_expr::LogicalPlan;
-use weir_connectors::delta::{AppendMode, DeltaSink};
-use weir_plan::logical::WriteNode;
-use weir_plan::manifest::collect_manifest;
-use weir_plan::{Error, Options, Result, StreamSink};
-use weir_streaming::BatchJob;
-
-use super::format;
+use super::{format, write_delta};
 use crate::dataframe::DataFrame;
 
 /// What to do about a table that is there already; Spark's `SaveMode`.
@@ -22,6 +15,8 @@ pub enum SaveMode {
     ErrorIfExists,
     /// Writes nothing.
     Ignore,
+    /// Replaces the table's rows: all of them, or those that the format's options name.
+    Overwrite,
 }
 
 impl std::str::FromStr for SaveMode {
@@ -32,11 +27,9 @@ impl std::str::FromStr for SaveMode {
             "append" => Ok(Self::Append),
             "error" | "errorifexists" | "default" => Ok(Self::ErrorIfExists),
             "ignore" => Ok(Self::Ignore),
-            "overwrite" => Err(Error::unsupported(
-                "mode \"overwrite\" is not supported yet; write to a new table",
-            )),
+            "overwrite" => Ok(Self::Overwrite),
             _ => Err(Error::invalid_argument(format!(
-                "unknown mode {text:?}; use append, error or ignore"
+                "unknown mode {text:?}; use append, overwrite, error or ignore"
             ))),
         }
     }
@@ -50,6 +43,7 @@ pub struct DataFrameWriter {
     mode: SaveMode,
     partition_by: Vec<String>,
     options: Options,
+    expected_version: Option<u64>,
 }
 
 impl DataFrameWriter {
@@ -60,6 +54,7 @@ impl DataFrameWriter {
             mode: SaveMode::default(),
             partition_by: Vec::new(),
             options: Options::new(),
+            expected_version: None,
         }
     }
 
@@ -98,32 +93,32 @@ impl DataFrameWriter {
         self
     }
 
+    /// The version of the table that these rows were computed from
+    /// ([`DeltaTable::version`](crate::delta::DeltaTable::version)): [`Self::save`] in mode overwrite
+    /// fails with `Conflict` when a later commit changed the rows it replaces, instead of losing that
+    /// change. Without it, only commits since the write began count.
+    #[must_use]
+    pub fn expected_version(mut self, version: u64) -> Self {
+        self.expected_version = Some(version);
+        self
+    }
+
     /// Writes to the table at `location` in one commit.
     ///
     /// # Errors
     /// `InvalidArgument` for options or a table that must not be there, `SchemaMismatch` for rows
-    /// that do not fit it, and what the query reports. Nothing is in the table after an error.
+    /// that do not fit it, `Conflict` when another commit changed what is replaced, and what the
+    /// query reports. Nothing is in the table after an error.
     pub async fn save(self, location: &str) -> Result<()> {
         format::check("write()", self.format.as_deref(), &["delta"])?;
-        let mode = match self.mode {
-            SaveMode::Append => AppendMode::Append,
-            SaveMode::ErrorIfExists => AppendMode::ErrorIfExists,
-            SaveMode::Ignore => AppendMode::Ignore,
-        };
-        let sink = DeltaSink::try_new(location, self.partition_by, &self.options)?;
-        let input: LogicalPlan = self.frame.plan().clone();
-        let schema = Arc::clone(input.schema().inner());
-        if !sink.prepare_append(Arc::clone(&schema), mode).await? {
-            return Ok(());
-        }
-        let step = sink.write_step(Arc::clone(&schema)).await?;
-        let job = BatchJob {
-            plan: WriteNode::plan(step, input)?,
-            timestamp: chrono::Utc::now(),
-        };
-        let output = self.frame.session().runner().run(job).await?;
-        let written = collect_manifest(&output.rows)?;
-        sink.append(&written, schema, mode).await?;
-        Ok(())
+        write_delta::save(write_delta::DeltaWrite {
+            frame: self.frame,
+            location,
+            mode: self.mode,
+            partition_by: self.partition_by,
+            options: self.options,
+            expected_version: self.expected_version,
+        })
+        .await
     }
 }

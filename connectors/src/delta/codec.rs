@@ -6,10 +6,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use prost::Message;
 use url::Url;
 use weir_plan::{Error, NodeCodec, Result};
-use weir_proto::nodes::DeltaWriteNode;
+use weir_proto::nodes::{DeltaRowCheck, DeltaWriteNode};
 
 use super::exec::DeltaWriteExec;
 use super::options::Codec;
+use super::row_check::RowCheck;
 use super::spec::{StatsColumns, WriteSpec};
 
 /// Encodes and decodes [`DeltaWriteExec`].
@@ -40,6 +41,10 @@ impl NodeCodec for DeltaWriteCodec {
             stats_indexed_columns: spec.stats.first,
             compression: spec.codec.as_str().to_owned(),
             hash_by_partition: spec.hash_by_partition,
+            row_check: spec.row_check.as_ref().map(|check| DeltaRowCheck {
+                predicate: check.predicate.clone(),
+                columns: check.columns.clone(),
+            }),
         };
         Ok(Some(message.encode_to_vec()))
     }
@@ -68,6 +73,10 @@ impl NodeCodec for DeltaWriteCodec {
             },
             codec: Codec::parse(&node.compression).ok_or_else(|| damaged("compression"))?,
             hash_by_partition: node.hash_by_partition,
+            row_check: node.row_check.map(|check| RowCheck {
+                predicate: check.predicate,
+                columns: check.columns,
+            }),
         };
         Ok(Arc::new(DeltaWriteExec::try_new(
             Arc::new(spec),

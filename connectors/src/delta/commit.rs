@@ -5,6 +5,9 @@
 //! what is built on. Whoever loses that put reads the log and starts over with the same files. A put
 //! whose answer was lost is settled the same way: by what the log says next.
 //!
+//! A commit that replaces rows also checks what others committed since the version it was computed
+//! from: see [`Replacement`].
+//!
 //! The put is made here and not through delta-rs' commit builder, which lists the log and replays
 //! every file of the table at each commit.
 
@@ -13,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use deltalake::kernel::transaction::{CommitData, TransactionError};
-use deltalake::kernel::{Action, StructType, Transaction};
+use deltalake::kernel::{Action, IsolationLevel, StructType, Transaction};
 use deltalake::logstore::{CommitOrBytes, LogStore as _};
 use deltalake::protocol::DeltaOperation;
 use serde_json::Value;
@@ -23,8 +26,10 @@ use weir_plan::{Error, ErrorKind, Result};
 
 use super::entry::Files;
 use super::error::table_error;
-use super::features::{allows_timestamp_ntz, check_writable};
-use super::log_action::{create, widen};
+use super::features::{allows_timestamp_ntz, check_removable, check_writable};
+use super::live::LiveFile;
+use super::log_action::{create, redefine, widen};
+use super::replace::Replacement;
 use super::schema::{has_timestamp_ntz, merge};
 use super::table::{Table, TableMeta};
 
@@ -48,7 +53,12 @@ pub(super) enum Identity {
     },
     /// The names of its files: at most once per call.
     Files,
+    /// An id in its commit information: at most once per call, also without files.
+    Mark(String),
 }
+
+/// Where the id of a commit is in its commit information.
+const MARK_KEY: &str = "weirWriteId";
 
 /// What is to be committed.
 #[derive(Debug)]
@@ -60,6 +70,8 @@ pub(super) struct Proposal {
     pub(super) merge_schema: bool,
     /// A table that is there already is an error.
     pub(super) must_create: bool,
+    /// What goes; `None` for an append.
+    pub(super) replacement: Option<Replacement>,
 }
 
 /// What came of it.
@@ -169,6 +181,10 @@ async fn landed(
             }
             _ => false,
         },
+        Identity::Mark(id) => match *base {
+            Some(base) => table.has_commit_with(base, id).await?,
+            None => false,
+        },
     };
     if base.is_none() {
         *base = Some(table.version());
@@ -185,12 +201,22 @@ async fn put(
     proposal: &Proposal,
     base: Option<u64>,
 ) -> std::result::Result<u64, Failure> {
+    if let Some(replacement) = &proposal.replacement {
+        let checked = replacement.check_since(table).await;
+        checked.map_err(|error| match error.kind() {
+            ErrorKind::Storage => Failure::Store(error),
+            _ => Failure::Refused(error),
+        })?;
+    }
     let mut actions = table_actions(table, proposal, base).map_err(Failure::Refused)?;
     let changed = !actions.is_empty();
     actions.extend(proposal.files.adds.iter().cloned().map(Action::Add));
     let known = table.version();
-    if actions.is_empty() {
-        // An empty append to a table that is there.
+    let removes = proposal.replacement.as_ref();
+    let removes = removes.map_or(&[][..], |replacement| &replacement.removes);
+    let is_transaction = matches!(proposal.identity, Identity::Transaction { .. });
+    if actions.is_empty() && removes.is_empty() && !is_transaction {
+        // Nothing was added to a table that is there, and nothing goes.
         return known.ok_or_else(|| Failure::Refused(Error::internal("nothing to commit")));
     }
     if known.is_some() && !table.still_there().await.map_err(Failure::Store)? {
@@ -200,7 +226,7 @@ async fn put(
         )));
     }
     let version = known.map_or(0, |known| known + 1);
-    let entry = entry(proposal, actions, known)?;
+    let entry = entry(proposal, actions, removes, known)?;
     // Only a put that finds no such version succeeds: no lock, and no list of the log.
     let written = table
         .log_store()
@@ -238,14 +264,29 @@ async fn put(
 fn entry(
     proposal: &Proposal,
     mut actions: Vec<Action>,
-    read_version: Option<u64>,
+    removes: &[LiveFile],
+    known: Option<u64>,
 ) -> std::result::Result<Bytes, Failure> {
+    let now = chrono::Utc::now().timestamp_millis();
     let mut info = proposal.operation.get_commit_info();
-    info.timestamp = Some(chrono::Utc::now().timestamp_millis());
+    info.timestamp = Some(now);
     info.engine_info = Some(concat!("weir/", env!("CARGO_PKG_VERSION")).to_owned());
-    info.read_version = read_version;
-    // Only adds, and nothing was read: others' transactions need not conflict with it.
-    info.is_blind_append = Some(true);
+    match &proposal.replacement {
+        Some(replacement) => {
+            info.read_version = replacement.base;
+            info.is_blind_append = Some(false);
+            info.isolation_level = Some(IsolationLevel::Serializable);
+        }
+        None => {
+            info.read_version = known;
+            // Only adds, and nothing was read: others' transactions need not conflict with it.
+            info.is_blind_append = Some(true);
+        }
+    }
+    if let Identity::Mark(id) = &proposal.identity {
+        info.info
+            .insert(MARK_KEY.to_owned(), Value::from(id.clone()));
+    }
     if !proposal.info.is_empty() {
         // The one field of a commit that every engine's history shows; it is a string.
         info.user_metadata = serde_json::to_string(&proposal.info).ok();
@@ -254,9 +295,9 @@ fn entry(
     let transactions = match &proposal.identity {
         // Without a time, which would let it expire: a batch is never committed twice, however late.
         Identity::Transaction { app_id, version } => vec![Transaction::new(app_id, *version)],
-        Identity::Files => Vec::new(),
+        Identity::Files | Identity::Mark(_) => Vec::new(),
     };
-    CommitData::new(
+    let written = CommitData::new(
         actions,
         proposal.operation.clone(),
         HashMap::new(),
@@ -265,7 +306,16 @@ fn entry(
     .get_bytes()
     .map_err(|error| {
         Failure::Refused(Error::internal("cannot encode a delta log entry").with_source(error))
-    })
+    })?;
+    if removes.is_empty() {
+        return Ok(written);
+    }
+    let mut entry = written.to_vec();
+    for file in removes {
+        entry.push(b'\n');
+        entry.extend_from_slice(file.remove_line(now).as_bytes());
+    }
+    Ok(entry.into())
 }
 
 /// The actions beside the files: those that create the table or widen its schema.
@@ -279,6 +329,12 @@ fn table_actions(table: &Table, proposal: &Proposal, base: Option<u64>) -> Resul
         return Err(exists(&place, base));
     }
     check_writable(&place, &meta.protocol, &meta.metadata, &meta.schema)?;
+    if let Some(replacement) = &proposal.replacement {
+        check_removable(&place, &meta.metadata)?;
+        if replacement.new_schema {
+            return redefined(&place, meta, files);
+        }
+    }
     check_partitioning(
         &place,
         &files.partition_by,
@@ -291,6 +347,16 @@ fn table_actions(table: &Table, proposal: &Proposal, base: Option<u64>) -> Resul
     }
     check_ntz(&place, meta, &merged.schema)?;
     Ok(vec![widen(&meta.metadata, &merged.schema)?])
+}
+
+/// The action that gives the table the columns and partitioning of `files`, if it has others.
+fn redefined(place: &str, meta: &TableMeta, files: &Files) -> Result<Vec<Action>> {
+    if *meta.schema == files.schema && meta.metadata.partition_columns() == &files.partition_by {
+        return Ok(Vec::new());
+    }
+    check_ntz(place, meta, &files.schema)?;
+    let metadata = redefine(&meta.metadata, &files.schema, &files.partition_by)?;
+    Ok(vec![metadata])
 }
 
 /// The table at `place` was to be created.
@@ -356,7 +422,9 @@ fn unknown(table: &Table, proposal: &Proposal, error: Error) -> Error {
         Identity::Transaction { app_id, version } => {
             format!("batch {version} of query {app_id} is committed; committing it again is safe")
         }
-        Identity::Files => "the files are committed; look before writing again".to_owned(),
+        Identity::Files | Identity::Mark(_) => {
+            "the files are committed; look before writing again".to_owned()
+        }
     };
     error.context(format!(
         "the log of delta table {} cannot be read to see whether {what}",

@@ -20,6 +20,7 @@ use weir_plan::manifest::manifest_schema;
 use weir_plan::{Error, Result};
 
 use super::normalize::Normalizer;
+use super::row_check::RowCheck;
 use super::spec::WriteSpec;
 use super::task::{TaskMetrics, WriteTask};
 
@@ -45,8 +46,11 @@ pub struct DeltaWriteExec {
 impl DeltaWriteExec {
     pub(super) fn try_new(spec: Arc<WriteSpec>, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
         let schema = spec.arrow_schema()?;
-        let normalizer =
-            Normalizer::try_new(&input.schema(), Arc::clone(&schema), &spec.partition_by)?;
+        let rows = match &spec.row_check {
+            None => input.schema(),
+            Some(_) => Arc::new(RowCheck::rows_of(&input.schema())?),
+        };
+        let normalizer = Normalizer::try_new(&rows, Arc::clone(&schema), &spec.partition_by)?;
         let properties = PlanProperties::new(
             EquivalenceProperties::new(manifest_schema()),
             Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
@@ -85,10 +89,14 @@ impl DisplayAs for DeltaWriteExec {
             DisplayFormatType::Default | DisplayFormatType::Verbose => write!(
                 f,
                 "DeltaWriteExec: table={}, partition_by=[{columns}], target_file_size_bytes={}, \
-                 compression={}",
+                 compression={}{}",
                 self.spec.url,
                 self.spec.target_file_size_bytes,
-                self.spec.codec.as_str()
+                self.spec.codec.as_str(),
+                match &self.spec.row_check {
+                    Some(check) => format!(", replace_where={}", check.predicate),
+                    None => String::new(),
+                }
             ),
             DisplayFormatType::TreeRender => {
                 write!(f, "table={}\npartition_by=[{columns}]", self.spec.url)

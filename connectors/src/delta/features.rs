@@ -1,17 +1,18 @@
 //! What a table asks of its writers, and whether Weir does it.
 //!
-//! Features are checked against what an append honours; any other is refused by name, for a writer
-//! that ignores one can corrupt the table for all.
+//! Features are checked against what a write honours; any other is refused by name, for a writer that
+//! ignores one can corrupt the table for all. What only concerns writes that remove rows is checked
+//! apart, by those.
 
 use deltalake::kernel::{DataType, Metadata, MetadataValue, Protocol, StructField, StructType};
 use weir_plan::{Error, Result};
 
-/// Features an append honours, either because it has nothing to do for them or because the clause
+/// Features a write honours, either because it has nothing to do for them or because the clause
 /// that would have is refused by [`check_writable`] where a table uses it.
 const HONOURED: &[&str] = &[
-    // Appends remove nothing.
+    // See `check_removable`.
     "appendOnly",
-    // Readers derive the changes of a commit without removes from its adds.
+    // Readers derive the changes of a commit from its adds and removes; see `check_rewritable`.
     "changeDataFeed",
     // New files have no deletion vector.
     "deletionVectors",
@@ -28,6 +29,8 @@ const HONOURED: &[&str] = &[
 ];
 
 const CONSTRAINT_PREFIX: &str = "delta.constraints.";
+const APPEND_ONLY: &str = "delta.appendOnly";
+const CHANGE_DATA_FEED: &str = "delta.enableChangeDataFeed";
 const COLUMN_MAPPING_MODE: &str = "delta.columnMapping.mode";
 
 /// Column metadata that obliges a writer.
@@ -82,6 +85,39 @@ pub(super) fn check_writable(
     schema
         .fields()
         .try_for_each(|field| check_field(place, field, ""))
+}
+
+/// Refuses to remove rows from a table at `place` that only grows.
+///
+/// # Errors
+/// `Unsupported`, naming the property.
+pub(super) fn check_removable(place: &str, metadata: &Metadata) -> Result<()> {
+    if is_true(metadata, APPEND_ONLY) {
+        return Err(Error::unsupported(format!(
+            "{place} is append-only ({APPEND_ONLY} is true): its rows cannot be replaced; append to it, \
+             or write to another table"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses to write rows that stay in the table at `place` into other files.
+///
+/// # Errors
+/// `Unsupported`, naming the property.
+pub(super) fn check_rewritable(place: &str, metadata: &Metadata) -> Result<()> {
+    if is_true(metadata, CHANGE_DATA_FEED) {
+        return Err(Error::unsupported(format!(
+            "{place} has a change data feed ({CHANGE_DATA_FEED} is true), which files that are replaced \
+             in part would need entries in; this writer makes none: replace whole partitions"
+        )));
+    }
+    Ok(())
+}
+
+fn is_true(metadata: &Metadata, property: &str) -> bool {
+    let value = metadata.configuration().get(property);
+    value.is_some_and(|text| text.trim().eq_ignore_ascii_case("true"))
 }
 
 fn check_field(place: &str, field: &StructField, parent: &str) -> Result<()> {

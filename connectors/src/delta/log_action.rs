@@ -1,4 +1,4 @@
-//! The log actions that make a table or widen its schema.
+//! The log actions that make a table, widen its schema or give it another one.
 
 use deltalake::kernel::{Action, Metadata, MetadataExt as _, Protocol, StructType, new_metadata};
 use serde_json::json;
@@ -28,6 +28,21 @@ pub(super) fn create(schema: &StructType, partition_by: &[String]) -> Result<Vec
 /// The action that gives the table of `metadata` the columns of `schema`.
 pub(super) fn widen(metadata: &Metadata, schema: &StructType) -> Result<Action> {
     let metadata = metadata.clone().with_schema(schema).map_err(internal)?;
+    Ok(Action::Metadata(metadata))
+}
+
+/// The action that gives the table of `metadata` other columns and partitioning; it keeps its id,
+/// name and properties.
+pub(super) fn redefine(
+    metadata: &Metadata,
+    schema: &StructType,
+    partition_by: &[String],
+) -> Result<Action> {
+    let schema = serde_json::to_string(schema).map_err(internal)?;
+    let mut fields = serde_json::to_value(metadata).map_err(internal)?;
+    fields["schemaString"] = json!(schema);
+    fields["partitionColumns"] = json!(partition_by);
+    let metadata = serde_json::from_value(fields).map_err(internal)?;
     Ok(Action::Metadata(metadata))
 }
 

@@ -1,4 +1,5 @@
-//! Delta tables: the sink a streaming query drains into, the same write for a batch job, and reads.
+//! Delta tables: the sink a streaming query drains into, the same write for a batch job, batch writes
+//! that replace rows, and reads.
 //!
 //! A write is three named steps. *Repartition*: optional, by the partition columns. *Write*:
 //! [`DeltaWriteExec`] writes Parquet files under names no other attempt uses, and returns each as an
@@ -9,6 +10,7 @@
 //! What the module guarantees:
 //! - a table feature it cannot honour is refused by name before anything is read;
 //! - a commit that lost a race commits the same files again, and never recomputes them;
+//! - a commit that replaces rows is refused when another one since changed what it replaces;
 //! - after any error the log is read again before a batch is taken for uncommitted.
 
 mod codec;
@@ -18,14 +20,20 @@ mod entry;
 mod error;
 mod exec;
 mod features;
+mod file_stats;
+mod live;
 mod location;
 mod log_action;
 mod normalize;
 mod options;
+mod overwrite;
 mod parquet;
 mod partition;
+mod predicate;
 mod present;
 mod read;
+mod replace;
+mod row_check;
 mod schema;
 mod sink;
 mod spec;
@@ -39,5 +47,6 @@ mod tests;
 pub use codec::DeltaWriteCodec;
 pub use exec::DeltaWriteExec;
 pub use options::{READ_OPTIONS, WRITE_OPTIONS};
+pub use overwrite::PlanRunner;
 pub use read::{read_table, read_version};
 pub use sink::{AppendMode, DeltaSink};

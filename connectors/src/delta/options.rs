@@ -13,6 +13,9 @@ const MERGE_SCHEMA: &str = "mergeSchema";
 const TARGET_FILE_SIZE: &str = "targetFileSize";
 const COMPRESSION: &str = "compression";
 const DISTRIBUTION_MODE: &str = "distributionMode";
+const REPLACE_WHERE: &str = "replaceWhere";
+const OVERWRITE_SCHEMA: &str = "overwriteSchema";
+const PARTITION_OVERWRITE_MODE: &str = "partitionOverwriteMode";
 const TXN_APP_ID: &str = "txnAppId";
 const TXN_VERSION: &str = "txnVersion";
 const VERSION_AS_OF: &str = "versionAsOf";
@@ -39,12 +42,28 @@ pub const WRITE_OPTIONS: &[OptionSpec] = &[
               larger files: none or hash (default none)",
     },
     OptionSpec {
+        key: REPLACE_WHERE,
+        doc: "mode overwrite replaces the rows this predicate (SQL, over the table's columns) is true \
+              of, and no others; every written row must satisfy it (default all rows)",
+    },
+    OptionSpec {
+        key: OVERWRITE_SCHEMA,
+        doc: "mode overwrite gives the table the columns and partitioning of this write (default \
+              false)",
+    },
+    OptionSpec {
+        key: PARTITION_OVERWRITE_MODE,
+        doc: "what mode overwrite replaces: static, all rows; dynamic, those of the partitions that \
+              are written to (default static)",
+    },
+    OptionSpec {
         key: TXN_APP_ID,
-        doc: "application id of an idempotent write in foreach_batch; not supported yet",
+        doc: "application id of an idempotent batch write, with txnVersion",
     },
     OptionSpec {
         key: TXN_VERSION,
-        doc: "version of an idempotent write in foreach_batch; not supported yet",
+        doc: "version of an idempotent batch write: nothing is written if the table has this or a \
+              later one of txnAppId",
     },
 ];
 
@@ -109,19 +128,24 @@ pub(super) struct WriteOptions {
     pub(super) target_file_size_bytes: Option<u64>,
     pub(super) codec: Codec,
     pub(super) hash_by_partition: bool,
+    pub(super) replace_where: Option<String>,
+    pub(super) overwrite_schema: bool,
+    pub(super) dynamic_partitions: bool,
+    pub(super) transaction: Option<Transaction>,
+    /// Options given that only mode overwrite has.
+    overwrite_only: Vec<&'static str>,
+}
+
+/// The identity of an idempotent write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Transaction {
+    pub(super) app_id: String,
+    pub(super) version: i64,
 }
 
 impl WriteOptions {
     pub(super) fn parse(options: &Options) -> Result<Self> {
         options.validate("the delta writer", WRITE_OPTIONS, &[])?;
-        for key in [TXN_APP_ID, TXN_VERSION] {
-            if options.get(key).is_some() {
-                return Err(Error::unsupported(format!(
-                    "option {key:?} of the delta writer is for writes inside foreach_batch, which \
-                     are not supported yet; remove it: streaming writes are exactly once without it"
-                )));
-            }
-        }
         let target_file_size_bytes = match options.get(TARGET_FILE_SIZE) {
             None => None,
             Some(text) => match parse_bytes(text) {
@@ -142,12 +166,100 @@ impl WriteOptions {
                 _ => return Err(invalid(DISTRIBUTION_MODE, text, "none or hash")),
             },
         };
-        Ok(Self {
+        Self {
             merge_schema: options.parse_bool(MERGE_SCHEMA)?.unwrap_or(false),
             target_file_size_bytes,
             codec,
             hash_by_partition,
-        })
+            replace_where: options.get(REPLACE_WHERE).map(str::to_owned),
+            overwrite_schema: options.parse_bool(OVERWRITE_SCHEMA)?.unwrap_or(false),
+            dynamic_partitions: match options.get(PARTITION_OVERWRITE_MODE) {
+                None => false,
+                Some(text) => match text.trim().to_lowercase().as_str() {
+                    "static" => false,
+                    "dynamic" => true,
+                    _ => {
+                        return Err(invalid(PARTITION_OVERWRITE_MODE, text, "static or dynamic"));
+                    }
+                },
+            },
+            transaction: transaction(options)?,
+            overwrite_only: [REPLACE_WHERE, OVERWRITE_SCHEMA, PARTITION_OVERWRITE_MODE]
+                .into_iter()
+                .filter(|key| options.get(key).is_some())
+                .collect(),
+        }
+        .consistent()
+    }
+
+    /// Refuses options that contradict each other.
+    fn consistent(self) -> Result<Self> {
+        let contradiction = if self.replace_where.is_some() && self.overwrite_schema {
+            Some((REPLACE_WHERE, OVERWRITE_SCHEMA))
+        } else if self.replace_where.is_some() && self.dynamic_partitions {
+            Some((REPLACE_WHERE, PARTITION_OVERWRITE_MODE))
+        } else if self.overwrite_schema && self.dynamic_partitions {
+            Some((OVERWRITE_SCHEMA, PARTITION_OVERWRITE_MODE))
+        } else {
+            None
+        };
+        match contradiction {
+            None => Ok(self),
+            Some((one, other)) => Err(Error::invalid_argument(format!(
+                "options {one:?} and {other:?} are both set; each says by itself what is replaced: \
+                 remove one"
+            ))),
+        }
+    }
+
+    /// Refuses the options of mode overwrite for another `kind` of write.
+    pub(super) fn check_no_overwrite(&self, kind: &str) -> Result<()> {
+        match self.overwrite_only.first() {
+            None => Ok(()),
+            Some(key) => Err(Error::invalid_argument(format!(
+                "option {key:?} belongs to mode \"overwrite\" of batch writes, and this is {kind}; \
+                 remove it or overwrite"
+            ))),
+        }
+    }
+
+    /// Refuses the options of batch writes for a streaming one.
+    pub(super) fn check_streaming(&self) -> Result<()> {
+        self.check_no_overwrite("a stream")?;
+        match &self.transaction {
+            None => Ok(()),
+            Some(_) => Err(Error::invalid_argument(format!(
+                "options {TXN_APP_ID:?} and {TXN_VERSION:?} are for batch writes; remove them: \
+                 streaming writes are exactly once without them"
+            ))),
+        }
+    }
+}
+
+fn transaction(options: &Options) -> Result<Option<Transaction>> {
+    let version = match options.get(TXN_VERSION) {
+        None => None,
+        Some(text) => match text.trim().parse::<i64>() {
+            Ok(version) if version >= 0 => Some(version),
+            _ => return Err(invalid(TXN_VERSION, text, "a number from 0")),
+        },
+    };
+    match (options.get(TXN_APP_ID), version) {
+        (None, None) => Ok(None),
+        (Some(""), Some(_)) => Err(invalid(TXN_APP_ID, "", "a name that only this job uses")),
+        (Some(app_id), Some(version)) => Ok(Some(Transaction {
+            app_id: app_id.to_owned(),
+            version,
+        })),
+        (given, _) => {
+            let (given, missing) = match given {
+                Some(_) => (TXN_APP_ID, TXN_VERSION),
+                None => (TXN_VERSION, TXN_APP_ID),
+            };
+            Err(Error::invalid_argument(format!(
+                "option {given:?} is set without {missing:?}; an idempotent write needs both"
+            )))
+        }
     }
 }
 

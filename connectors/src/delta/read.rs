@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use deltalake::DeltaTable;
+use deltalake::kernel::Snapshot;
 use deltalake::logstore::LogStoreRef;
 use url::Url;
 use weir_plan::{Error, ErrorKind, Options, Result};
@@ -22,6 +23,17 @@ use super::options::ReadVersion;
 /// `NotFound` when there is no table, or no such version of it; `InvalidArgument` for options not in
 /// [`READ_OPTIONS`](super::READ_OPTIONS); `Unsupported` for a location that is not local.
 pub async fn read_table(location: &str, options: &Options) -> Result<Arc<dyn TableProvider>> {
+    Ok(read_version(location, options).await?.1)
+}
+
+/// As [`read_table`], with the version of the table that is read.
+///
+/// # Errors
+/// As [`read_table`].
+pub async fn read_version(
+    location: &str,
+    options: &Options,
+) -> Result<(u64, Arc<dyn TableProvider>)> {
     let version = ReadVersion::parse(options)?;
     let url = table_url(location)?;
     let log_store = log_store(&url, &HashMap::new())?;
@@ -31,61 +43,33 @@ pub async fn read_table(location: &str, options: &Options) -> Result<Arc<dyn Tab
     }
 }
 
-/// The version of the table at `location` that [`read_table`] reads with the same options: several
-/// reads of this version see one table, whatever is committed in between.
-///
-/// # Errors
-/// As [`read_table`].
-pub async fn read_version(location: &str, options: &Options) -> Result<u64> {
-    let wanted = ReadVersion::parse(options)?;
-    let url = table_url(location)?;
-    let log_store = log_store(&url, &HashMap::new())?;
-    let found = match wanted {
-        ReadVersion::Version(version) => Ok(version),
-        ReadVersion::Timestamp(time) => version_at(&url, &log_store, time).await,
-        ReadVersion::Newest => {
-            let mut table = DeltaTable::new(Arc::clone(&log_store));
-            match table.load().await {
-                Ok(()) => Ok(table.version().unwrap_or_default()),
-                Err(error) => Err(table_error(&url, "reading the log of", error)),
-            }
-        }
-    };
-    match found {
-        Err(_) if is_vacant(&log_store).await => Err(no_table(&url)),
-        found => found,
-    }
-}
-
 async fn load(
     url: &Url,
     log_store: &LogStoreRef,
     version: ReadVersion,
-) -> Result<Arc<dyn TableProvider>> {
+) -> Result<(u64, Arc<dyn TableProvider>)> {
     let version = match version {
         ReadVersion::Newest => None,
         ReadVersion::Version(version) => Some(version),
         ReadVersion::Timestamp(time) => Some(version_at(url, log_store, time).await?),
     };
-    DeltaTable::new(Arc::clone(log_store))
-        .table_provider()
-        .with_table_version(version)
+    let snapshot = Snapshot::try_new(log_store, version)
         .await
         .map_err(|error| match version {
-            None => {
-                let error = Error::from(error);
-                Error::new(
-                    ErrorKind::Storage,
-                    format!("reading delta table {url} failed"),
-                )
-                .with_source(error)
-            }
+            None => table_error(url, "reading the log of", error),
             Some(version) => Error::new(
                 ErrorKind::NotFound,
                 format!("version {version} of delta table {url} cannot be read"),
             )
             .with_source(error),
-        })
+        })?;
+    let version = snapshot.version();
+    let provider = DeltaTable::new(Arc::clone(log_store))
+        .table_provider()
+        .with_snapshot(snapshot)
+        .await
+        .map_err(|error| Error::from(error).context(format!("reading delta table {url}")))?;
+    Ok((version, provider))
 }
 
 /// The newest version committed at or before `time`.

@@ -42,8 +42,19 @@ pub enum AppendMode {
     Ignore,
 }
 
+impl AppendMode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::ErrorIfExists => "error",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
 /// A Delta table that rows are appended to: by a streaming query, through [`StreamSink`], or by a
-/// batch job, through [`Self::prepare_append`], [`StreamSink::write_step`] and [`Self::append`].
+/// batch job, through [`Self::prepare_append`], [`StreamSink::write_step`] and [`Self::append`]. A batch
+/// job replaces rows through [`Self::overwrite`].
 #[derive(Debug)]
 pub struct DeltaSink {
     url: Url,
@@ -84,13 +95,19 @@ impl DeltaSink {
     }
 
     /// Called before a batch write is planned: checks that rows of `schema` can be written under
-    /// `mode`. `false`: there is nothing to do, for the table is there and `mode` leaves it.
+    /// `mode`. `false`: there is nothing to do, for the table is there and `mode` leaves it, or it has
+    /// the write's transaction already.
     ///
     /// # Errors
     /// `InvalidArgument` for a table that must not be there; else as [`StreamSink::open`].
     pub async fn prepare_append(&self, schema: SchemaRef, mode: AppendMode) -> Result<bool> {
+        self.options
+            .check_no_overwrite(&format!("mode {:?}", mode.name()))?;
         let mut table = self.table.lock().await;
         table.read().await?;
+        if self.is_done(&mut table).await? {
+            return Ok(false);
+        }
         let meta = table.meta();
         match mode {
             AppendMode::Ignore if meta.is_some() => return Ok(false),
@@ -123,7 +140,12 @@ impl DeltaSink {
         }
         let files = match Files::decode(&written.files)? {
             Some(files) => files,
-            None if mode == AppendMode::Append && table.version().is_some() => return Ok(None),
+            None if mode == AppendMode::Append
+                && table.version().is_some()
+                && self.options.transaction.is_none() =>
+            {
+                return Ok(None);
+            }
             None => {
                 let spec = self.spec(&schema, table.meta())?;
                 Files {
@@ -134,7 +156,7 @@ impl DeltaSink {
             }
         };
         let proposal = Proposal {
-            identity: Identity::Files,
+            identity: self.transaction_identity().unwrap_or(Identity::Files),
             operation: DeltaOperation::Write {
                 mode: match mode {
                     AppendMode::Append => SaveMode::Append,
@@ -148,6 +170,7 @@ impl DeltaSink {
             info: std::collections::BTreeMap::new(),
             merge_schema: self.options.merge_schema,
             must_create: mode != AppendMode::Append,
+            replacement: None,
         };
         match commit(&mut table, &proposal).await {
             Ok(outcome) => Ok(Some(outcome.version)),
@@ -161,12 +184,46 @@ impl DeltaSink {
         }
     }
 
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         format!("delta table {}", self.url)
     }
 
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub(super) fn options(&self) -> &WriteOptions {
+        &self.options
+    }
+
+    pub(super) fn log_store(&self) -> &LogStoreRef {
+        &self.log_store
+    }
+
+    pub(super) fn table(&self) -> &Mutex<Table> {
+        &self.table
+    }
+
+    /// The identity the options give a batch write.
+    pub(super) fn transaction_identity(&self) -> Option<Identity> {
+        let transaction = self.options.transaction.as_ref()?;
+        Some(Identity::Transaction {
+            app_id: transaction.app_id.clone(),
+            version: transaction.version,
+        })
+    }
+
+    /// Whether `table` has the batch write's transaction, or a later one of its application.
+    pub(super) async fn is_done(&self, table: &mut Table) -> Result<bool> {
+        let Some(transaction) = &self.options.transaction else {
+            return Ok(false);
+        };
+        let committed = table.transaction_version(&transaction.app_id).await?;
+        Ok(committed.is_some_and(|committed| committed >= transaction.version))
+    }
+
     /// How rows of `schema` are written to the table of `meta`, or to a new one.
-    fn spec(&self, schema: &SchemaRef, meta: Option<&TableMeta>) -> Result<WriteSpec> {
+    pub(super) fn spec(&self, schema: &SchemaRef, meta: Option<&TableMeta>) -> Result<WriteSpec> {
         let place = self.place();
         let data = delta_schema(schema)?;
         if data.num_fields() == 0 {
@@ -176,6 +233,11 @@ impl DeltaSink {
         }
         let (schema, partition_by) = match meta {
             None => {
+                let columns = partition_columns(&self.partition_by, &data, &place)?;
+                (data, columns)
+            }
+            Some(meta) if self.options.overwrite_schema => {
+                check_ntz(&place, meta, &data)?;
                 let columns = partition_columns(&self.partition_by, &data, &place)?;
                 (data, columns)
             }
@@ -195,6 +257,7 @@ impl DeltaSink {
             stats: meta.map_or_else(StatsColumns::default, |meta| meta.stats.clone()),
             codec: self.options.codec,
             hash_by_partition: self.options.hash_by_partition,
+            row_check: None,
         })
     }
 
@@ -228,6 +291,7 @@ impl StreamSink for DeltaSink {
     }
 
     async fn open(&self, _query_id: QueryId, schema: SchemaRef) -> Result<()> {
+        self.options.check_streaming()?;
         let mut table = self.table.lock().await;
         table.read().await?;
         self.spec(&schema, table.meta()).map(|_| ())
@@ -236,10 +300,8 @@ impl StreamSink for DeltaSink {
     async fn write_step(&self, schema: SchemaRef) -> Result<Arc<dyn WriteStep>> {
         let mut table = self.table.lock().await;
         table.ensure_read().await?;
-        Ok(Arc::new(DeltaWriteStep {
-            spec: Arc::new(self.spec(&schema, table.meta())?),
-            input: schema,
-        }))
+        let spec = self.spec(&schema, table.meta())?;
+        Ok(Arc::new(DeltaWriteStep::new(spec, schema)))
     }
 
     async fn commit(&self, request: CommitRequest<'_>) -> Result<Committed> {
@@ -265,6 +327,7 @@ impl StreamSink for DeltaSink {
             info: request.info,
             merge_schema: self.options.merge_schema,
             must_create: false,
+            replacement: None,
         };
         let mut table = self.table.lock().await;
         if request.recovered {
@@ -303,9 +366,19 @@ impl StreamSink for DeltaSink {
 }
 
 /// Makes the write node of a batch.
-struct DeltaWriteStep {
+pub(super) struct DeltaWriteStep {
     spec: Arc<WriteSpec>,
     input: SchemaRef,
+}
+
+impl DeltaWriteStep {
+    /// For rows of `input`.
+    pub(super) fn new(spec: WriteSpec, input: SchemaRef) -> Self {
+        Self {
+            spec: Arc::new(spec),
+            input,
+        }
+    }
 }
 
 impl fmt::Debug for DeltaWriteStep {

@@ -13,6 +13,7 @@ use weir_plan::{Error, Result};
 
 use super::options::Codec;
 use super::parquet::writer_properties;
+use super::row_check::RowCheck;
 
 /// Rows handed to the encoder at a time; the size of a file is checked between.
 const ROWS_PER_SLICE: usize = 8192;
@@ -30,6 +31,8 @@ pub(super) struct WriteSpec {
     pub(super) codec: Codec,
     /// Whether rows are to arrive clustered by partition value.
     pub(super) hash_by_partition: bool,
+    /// The input has one more column, which says whether its rows may be written.
+    pub(super) row_check: Option<RowCheck>,
 }
 
 /// The columns whose statistics go into the log.

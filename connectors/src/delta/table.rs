@@ -36,7 +36,7 @@ pub(super) struct TableMeta {
 }
 
 impl TableMeta {
-    fn new(snapshot: &Snapshot) -> Self {
+    pub(super) fn new(snapshot: &Snapshot) -> Self {
         let stats = WriterStatsConfig::from_config(snapshot.table_configuration());
         let metadata = snapshot.metadata();
         let first = metadata
@@ -53,6 +53,12 @@ impl TableMeta {
                 named: stats.stats_columns,
             },
         }
+    }
+
+    /// The names of the table's columns.
+    pub(super) fn schema_names(&self) -> Vec<String> {
+        let fields = self.schema.fields();
+        fields.map(|field| field.name().clone()).collect()
     }
 
     /// The table's own wish for the size of its files.

@@ -91,7 +91,11 @@ impl WriteTask {
         let attempt = Uuid::new_v4().to_string();
         let mut writer = Guard(None);
         while let Some(batch) = input.next().await {
-            let batch = self.normalizer.normalize(&batch?)?;
+            let batch = match &self.spec.row_check {
+                None => batch?,
+                Some(check) => check.apply(batch?)?,
+            };
+            let batch = self.normalizer.normalize(&batch)?;
             for (slice, bytes) in slices(&batch) {
                 self.reserve(bytes, &mut writer).await?;
                 let timer = self.metrics.time.timer();

@@ -116,6 +116,7 @@ async fn commit_with(
         info: BTreeMap::new(),
         merge_schema: false,
         must_create: false,
+        replacement: None,
     };
     commit(&mut table, &proposal).await
 }

@@ -34,11 +34,66 @@ fn values_an_option_does_not_take_are_refused() {
     }
 }
 
+#[tokio::test]
+async fn options_of_batch_writes_are_refused_to_streams_by_name() {
+    for (options, named) in [
+        (vec![("txnAppId", "a"), ("txnVersion", "1")], "txnAppId"),
+        (vec![("replaceWhere", "id = 1")], "replaceWhere"),
+        (vec![("overwriteSchema", "false")], "overwriteSchema"),
+        (
+            vec![("partitionOverwriteMode", "static")],
+            "partitionOverwriteMode",
+        ),
+    ] {
+        let place = Place::new();
+        let sink = place.sink_with(&[], &options);
+        let error = sink
+            .open(weir_plan::QueryId::random(), people(&[]).schema())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
 #[test]
-fn idempotence_options_of_foreach_batch_are_refused_by_name() {
-    let error = sink("t", &[("txnAppId", "a"), ("txnVersion", "1")]).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.to_string().contains("txnAppId"), "{error}");
+fn options_that_contradict_each_other_or_lack_one_are_refused() {
+    for (options, parts) in [
+        (
+            vec![("replaceWhere", "id = 1"), ("overwriteSchema", "true")],
+            ["replaceWhere", "overwriteSchema"],
+        ),
+        (
+            vec![
+                ("replaceWhere", "id = 1"),
+                ("partitionOverwriteMode", "dynamic"),
+            ],
+            ["replaceWhere", "partitionOverwriteMode"],
+        ),
+        (
+            vec![
+                ("overwriteSchema", "true"),
+                ("partitionOverwriteMode", "dynamic"),
+            ],
+            ["overwriteSchema", "partitionOverwriteMode"],
+        ),
+        (vec![("txnAppId", "a")], ["txnAppId", "txnVersion"]),
+        (vec![("txnVersion", "1")], ["txnAppId", "txnVersion"]),
+        (
+            vec![("txnAppId", "a"), ("txnVersion", "-1")],
+            ["txnVersion", "-1"],
+        ),
+        (
+            vec![("partitionOverwriteMode", "dynamik")],
+            ["partitionOverwriteMode", "dynamik"],
+        ),
+    ] {
+        let error = sink("t", &options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        for part in parts {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
 }
 
 #[test]
