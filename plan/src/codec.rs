@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use prost::Message;
 use weir_proto::nodes::ExtensionNode;
 
 use crate::error::{Error, Result};
+use crate::functions::registry;
 
 const MAGIC: &[u8; 5] = b"WEIR1";
 
@@ -103,5 +105,51 @@ impl PhysicalExtensionCodec for WeirCodec {
             node.name()
         ))
         .into())
+    }
+
+    // A function that is not Weir's keeps no bytes: the executor finds it by its name.
+    fn try_encode_udf(&self, node: &ScalarUDF, buf: &mut Vec<u8>) -> Result<(), DataFusionError> {
+        if let Some(payload) = registry::encode(node)? {
+            buf.extend_from_slice(MAGIC);
+            buf.extend_from_slice(&payload);
+        }
+        Ok(())
+    }
+
+    fn try_decode_udf(&self, name: &str, buf: &[u8]) -> Result<Arc<ScalarUDF>, DataFusionError> {
+        match buf.strip_prefix(MAGIC) {
+            Some(payload) => Ok(registry::decode(name, payload)?),
+            None => Err(Error::internal(format!("function {name:?} is unknown here")).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::{Expr, col};
+
+    use super::*;
+    use crate::functions::kernel::Function;
+    use crate::functions::registry::GET_JSON_OBJECT;
+
+    #[test]
+    fn weir_functions_come_back_with_their_parameters() {
+        let options = [("mode", "FAILFAST"), ("dateFormat", "dd/MM/yyyy")];
+        let from_json = crate::functions::from_json(col("t"), "a INT, d DATE", options).unwrap();
+        let path = datafusion::logical_expr::lit("$.a");
+        for expr in [
+            from_json,
+            Function::call(&GET_JSON_OBJECT, vec![col("t"), path]),
+        ] {
+            let Expr::ScalarFunction(call) = &expr else {
+                panic!("{expr}")
+            };
+            let codec = WeirCodec::default();
+            let mut bytes = Vec::new();
+            codec.try_encode_udf(&call.func, &mut bytes).unwrap();
+            let back = codec.try_decode_udf(call.func.name(), &bytes).unwrap();
+            assert_eq!(back, call.func);
+            assert!(codec.try_decode_udf("from_json", b"other").is_err());
+        }
     }
 }
