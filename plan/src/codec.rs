@@ -15,6 +15,7 @@ use prost::Message;
 use weir_proto::nodes::ExtensionNode;
 
 use crate::error::{Error, Result};
+use crate::functions::registry;
 
 const MAGIC: &[u8; 5] = b"WEIR1";
 
@@ -106,9 +107,21 @@ impl PhysicalExtensionCodec for WeirCodec {
         .into())
     }
 
-    // Functions travel by their name alone: they hold nothing but what is in their arguments.
-    fn try_decode_udf(&self, name: &str, _buf: &[u8]) -> Result<Arc<ScalarUDF>, DataFusionError> {
-        crate::functions::scalar(name).ok_or_else(|| unknown_function(name).into())
+    // A function that is not Weir's keeps no bytes: the executor finds it by its name.
+    fn try_encode_udf(&self, node: &ScalarUDF, buf: &mut Vec<u8>) -> Result<(), DataFusionError> {
+        if let Some(payload) = registry::encode(node)? {
+            buf.extend_from_slice(MAGIC);
+            buf.extend_from_slice(&payload);
+        }
+        Ok(())
+    }
+
+    fn try_decode_udf(&self, name: &str, buf: &[u8]) -> Result<Arc<ScalarUDF>, DataFusionError> {
+        match buf.strip_prefix(MAGIC) {
+            Some(payload) => Ok(registry::decode(name, payload)?),
+            // One that holds nothing but what is in its arguments travels by its name alone.
+            None => crate::functions::scalar(name).ok_or_else(|| unknown_function(name).into()),
+        }
     }
 
     fn try_decode_udaf(
@@ -124,4 +137,34 @@ fn unknown_function(name: &str) -> Error {
     Error::internal(format!(
         "function {name:?} is unknown here: the sender runs another version of Weir"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::{Expr, col};
+
+    use super::*;
+    use crate::functions::kernel::Function;
+    use crate::functions::registry::GET_JSON_OBJECT;
+
+    #[test]
+    fn weir_functions_come_back_with_their_parameters() {
+        let options = [("mode", "FAILFAST"), ("dateFormat", "dd/MM/yyyy")];
+        let from_json = crate::functions::from_json(col("t"), "a INT, d DATE", options).unwrap();
+        let path = datafusion::logical_expr::lit("$.a");
+        for expr in [
+            from_json,
+            Function::call(&GET_JSON_OBJECT, vec![col("t"), path]),
+        ] {
+            let Expr::ScalarFunction(call) = &expr else {
+                panic!("{expr}")
+            };
+            let codec = WeirCodec::default();
+            let mut bytes = Vec::new();
+            codec.try_encode_udf(&call.func, &mut bytes).unwrap();
+            let back = codec.try_decode_udf(call.func.name(), &bytes).unwrap();
+            assert_eq!(back, call.func);
+            assert!(codec.try_decode_udf("from_json", b"other").is_err());
+        }
+    }
 }

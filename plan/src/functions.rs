@@ -1,11 +1,19 @@
-//! Functions Weir adds to DataFusion's, by name.
+//! Functions Weir adds to DataFusion's, by name, and Spark's types.
+//!
+//! [`registry`] is the list of them, by which they travel to executors.
 
 mod broken_rules;
+pub mod ddl;
 mod examples;
+pub mod json;
+pub mod kernel;
 mod pinned;
+pub mod registry;
 #[cfg(test)]
 mod row_rule_tests;
 mod row_text;
+mod strings;
+pub mod time;
 
 use std::sync::Arc;
 
@@ -13,6 +21,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub use broken_rules::{RowRule, broken_rules};
 pub use examples::examples;
+pub use json::from_json;
 pub use pinned::{PinnedParameters, bind_pinned, pinned, pinned_parameters};
 
 /// Weir's scalar function `name`, for a plan that arrives.

@@ -9,6 +9,7 @@ use datafusion::logical_expr::{Expr, JoinType, LogicalPlan};
 use weir_plan::options::did_you_mean;
 use weir_plan::{Error, Result};
 
+use crate::functions::IntoSort;
 use crate::io::{DataFrameWriter, DataStreamWriter};
 use crate::session::Session;
 
@@ -131,13 +132,13 @@ impl DataFrame {
         Ok(Self::new(self.session, inner))
     }
 
-    /// Sorted by `exprs`, ascending, nulls first, as Spark sorts; `expr.sort(false, false)` gives
-    /// another order through [`Self::sort`].
+    /// Sorted by `exprs`; a column alone is ascending, nulls first, as in Spark, and
+    /// [`ColumnExt::desc`](crate::functions::ColumnExt::desc) and the like give other orders.
     ///
     /// # Errors
     /// As [`Self::select`].
-    pub fn order_by(self, exprs: impl IntoIterator<Item = Expr>) -> Result<Self> {
-        self.sort(exprs.into_iter().map(|expr| expr.sort(true, true)))
+    pub fn order_by<S: IntoSort>(self, exprs: impl IntoIterator<Item = S>) -> Result<Self> {
+        self.sort(exprs.into_iter().map(IntoSort::into_sort))
     }
 
     /// Sorted by `exprs`.

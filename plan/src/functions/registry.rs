@@ -1,0 +1,94 @@
+//! The functions Weir adds, by name: what a session registers and what an executor finds again.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::logical_expr::ScalarUDF;
+use serde::{Deserialize, Serialize};
+
+use super::json::{FromJson, get_json_object_kernel, to_json_kernel};
+use super::kernel::{Function, Kernel, all_text};
+use crate::error::{Error, Result};
+
+/// `get_json_object(text, path)`.
+pub static GET_JSON_OBJECT: Kernel = Kernel {
+    name: "get_json_object",
+    coerce: all_text::<2>,
+    returns: |_| DataType::Utf8,
+    eval: get_json_object_kernel,
+};
+
+/// `to_json(value)`.
+pub static TO_JSON: Kernel = Kernel {
+    name: "to_json",
+    coerce: |types| match types {
+        [DataType::Struct(_) | DataType::List(_) | DataType::Map(..)] => Some(types.to_vec()),
+        _ => None,
+    },
+    returns: |_| DataType::Utf8,
+    eval: to_json_kernel,
+};
+
+/// Every kernel.
+pub(super) fn kernels() -> impl Iterator<Item = &'static Kernel> {
+    [&GET_JSON_OBJECT, &TO_JSON].into_iter()
+}
+
+/// Every function without parameters, for a session's SQL.
+pub fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
+    kernels().map(Function::udf)
+}
+
+/// What travels of a function besides its name.
+#[derive(Serialize, Deserialize)]
+enum Payload {
+    Kernel,
+    FromJson {
+        schema: String,
+        options: Vec<(String, String)>,
+    },
+}
+
+/// The bytes by which an executor makes `function` again; `None` for one that is not Weir's.
+///
+/// # Errors
+/// `Internal` when it holds what cannot travel.
+pub fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
+    let inner = function.inner();
+    let payload = if inner.downcast_ref::<Function>().is_some() {
+        Payload::Kernel
+    } else if let Some(from_json) = inner.downcast_ref::<FromJson>() {
+        Payload::FromJson {
+            schema: from_json.schema().to_owned(),
+            options: from_json.options().to_vec(),
+        }
+    } else {
+        return Ok(None);
+    };
+    let bytes = serde_json::to_vec(&payload);
+    bytes.map(Some).map_err(|error| {
+        Error::internal(format!("cannot encode {}", function.name())).with_source(error)
+    })
+}
+
+/// The function `name` again, from [`encode`]'s bytes.
+///
+/// # Errors
+/// `Internal` when `name` is unknown here or the bytes are damaged.
+pub fn decode(name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
+    let damaged =
+        |error| Error::internal(format!("function {name}'s bytes are damaged")).with_source(error);
+    match serde_json::from_slice(bytes).map_err(damaged)? {
+        Payload::Kernel => kernels()
+            .find(|kernel| kernel.name == name)
+            .map(Function::udf)
+            .ok_or_else(|| {
+                Error::internal(format!(
+                    "function {name:?} is unknown here: the sender runs another version of Weir"
+                ))
+            }),
+        Payload::FromJson { schema, options } => {
+            Ok(Arc::new(ScalarUDF::from(FromJson::new(&schema, &options)?)))
+        }
+    }
+}
