@@ -132,7 +132,12 @@ mod tests {
         assert_eq!(days.first.plus(2), days.last);
         let day = parse_days("2026-01-30").unwrap();
         assert_eq!(day.first, day.last);
-        for wrong in ["2026-02-01..2026-01-30", "2026-01-30..", "..", "2026-01-30...2026-02-01"] {
+        for wrong in [
+            "2026-02-01..2026-01-30",
+            "2026-01-30..",
+            "..",
+            "2026-01-30...2026-02-01",
+        ] {
             assert!(parse_days(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,10 +1,7 @@
-//! What batch jobs do with tables: open them at one version, count them, replace a part of them.
+//! What batch jobs do with tables: find their version, and open them at one.
 
-use weir::datafusion::arrow::array::Array;
-use weir::datafusion::arrow::array::cast::AsArray;
-use weir::datafusion::arrow::datatypes::Int64Type;
 use weir::prelude::*;
-use weir::{DataFrame, Error, ErrorKind, Result};
+use weir::{DataFrame, ErrorKind, Result};
 
 use crate::value::resolve_pair;
 
@@ -40,25 +37,4 @@ pub async fn newest_version(session: &Session, location: &str) -> Result<Option<
 pub async fn at_version(session: &Session, location: &str, version: u64) -> Result<DataFrame> {
     let reader = session.read().option("versionAsOf", version);
     reader.delta(location).await
-}
-
-/// The one row of a query over counts: its columns as numbers, null as 0.
-///
-/// # Errors
-/// What the query reports; `Internal` for what is no row of counts.
-pub async fn counts(frame: DataFrame) -> Result<Vec<u64>> {
-    let rows = frame.collect().await?;
-    let row = rows.iter().find(|batch| batch.num_rows() > 0);
-    let row = row.ok_or_else(|| Error::internal("a query for counts has no row"))?;
-    row.columns()
-        .iter()
-        .map(|column| {
-            let column = column.as_primitive_opt::<Int64Type>();
-            let column = column.ok_or_else(|| Error::internal("a count is no bigint"))?;
-            if column.is_null(0) {
-                return Ok(0);
-            }
-            u64::try_from(column.value(0)).map_err(|_| Error::internal("a count is negative"))
-        })
-        .collect()
 }

@@ -46,6 +46,14 @@ pub fn look_up(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
+/// The duration of `--max-runtime`: `30s`, `10m`, `1h 30m`.
+///
+/// # Errors
+/// `InvalidArgument` for what is none; as [`look_up`].
+pub fn parse_max_runtime(text: &str) -> Result<std::time::Duration> {
+    weir::settings::parse_duration("--max-runtime", &look_up(text)?)
+}
+
 /// `KEY=VALUE`, the value resolved.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use weir::datafusion::functions::core::expr_fn::get_field;
+use weir::datafusion::functions::datetime::expr_fn::date_part;
 use weir::datafusion::logical_expr::Expr;
 use weir::prelude::*;
 use weir::quality::{Action, Expectation, Expectations};
@@ -13,6 +14,9 @@ use crate::dates::Day;
 const CORRUPT: &str = "_corrupt_record";
 /// The parsed record, before its fields are columns.
 const PARSED: &str = "__parsed";
+
+/// The defaults of `from_json`: what cannot be read is null, and the record is in [`CORRUPT`].
+const NO_OPTIONS: [(&str, &str); 0] = [];
 
 /// Where a row comes from; (topic, partition, offset) is its key. Kept in silver and in quarantine.
 pub(super) const ORIGIN: [&str; 4] = ["topic", "partition", "offset", "kafka_timestamp"];
@@ -80,7 +84,9 @@ impl Entity {
         let mut rules = vec![
             quarantine(
                 "parsable",
-                col("message_value").is_not_null().and(col(CORRUPT).is_null()),
+                col("message_value")
+                    .is_not_null()
+                    .and(col(CORRUPT).is_null()),
                 "the value is no JSON object with fields of these types",
             ),
             quarantine("event_id_given", given("event_id"), "event_id is missing"),
@@ -98,7 +104,11 @@ impl Entity {
             ),
         ];
         if self == Self::Orders {
-            rules.push(quarantine("order_id_given", given("order_id"), "order_id is missing"));
+            rules.push(quarantine(
+                "order_id_given",
+                given("order_id"),
+                "order_id is missing",
+            ));
             rules.push(quarantine(
                 "amount_not_negative",
                 col("amount").gt_eq(lit(0)),
@@ -119,7 +129,7 @@ impl Entity {
             .map(|(name, kind)| format!("{name} {kind}"))
             .collect();
         ddl.push(format!("{CORRUPT} STRING"));
-        let record = from_json(col("message_value"), &ddl.join(", "), [])?;
+        let record = from_json(col("message_value"), &ddl.join(", "), NO_OPTIONS)?;
         let kept = || ORIGIN.iter().chain(&RAW).copied();
         let parsed = bronze.select(kept().map(col).chain([record.alias(PARSED)]))?;
         let names = fields.iter().map(|(name, _)| *name).chain([CORRUPT]);
@@ -139,13 +149,15 @@ impl Entity {
     /// | topic, partition, offset, kafka_timestamp | | the record's place in Kafka |
     /// | load_date | string | the day it was loaded |
     pub(super) fn silver(self, valid: DataFrame, load_date: Day) -> Result<DataFrame> {
-        let day = dayofweek(col("event_time"));
+        let part = |name: &str| date_part(lit(name), col("event_time"));
         let mut columns: Vec<Expr> = self.fields().iter().map(|(name, _)| col(*name)).collect();
         columns.extend([
             col("event_time").cast("date")?.alias("event_date"),
-            hour(col("event_time")).alias("event_hour"),
-            // Spark's dayofweek: Sunday is 1.
-            day.in_list(vec![lit(1), lit(7)], false).alias("is_weekend"),
+            part("hour").cast("int")?.alias("event_hour"),
+            // Sunday is 0.
+            part("dow")
+                .in_list(vec![lit(0), lit(6)], false)
+                .alias("is_weekend"),
         ]);
         columns.extend(ORIGIN.map(col));
         columns.push(lit(load_date.to_string()).alias("load_date"));

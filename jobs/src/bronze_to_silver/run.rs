@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_util::sync::CancellationToken;
-use weir::datafusion::arrow::array::Array;
 use weir::datafusion::arrow::array::cast::AsArray;
-use weir::datafusion::arrow::datatypes::Date32Type;
+use weir::datafusion::arrow::datatypes::{Date32Type, Int64Type};
+use weir::datafusion::arrow::util::display::array_value_to_string;
+use weir::datafusion::common::JoinType;
 use weir::prelude::*;
 use weir::program::print_line;
 use weir::{DataFrame, Error, ErrorKind, Result, SaveMode};
@@ -15,7 +16,7 @@ use super::layered::Layered;
 use super::settle::{KEY, Settled};
 use crate::dates::Day;
 use crate::program::{Ended, unless_stopped};
-use crate::tables::{at_version, counts, newest_version, session};
+use crate::tables::{at_version, newest_version, session};
 
 /// How often the job starts over when another writer was at silver's same dates.
 const TRIES_MAX: u32 = 5;
@@ -71,9 +72,10 @@ async fn quarantine(
     let by_rule = rejected.clone().group_by([col("rule")]).count()?;
     for batch in by_rule.collect().await? {
         for row in 0..batch.num_rows() {
-            let rule = weir::datafusion::arrow::util::display::array_value_to_string(batch.column(0), row)
+            let rule = array_value_to_string(batch.column(0), row)
                 .map_err(|error| Error::internal("a rule's name is no text").with_source(error))?;
-            let count = batch.column(1).as_primitive::<weir::datafusion::arrow::datatypes::Int64Type>();
+            let count = batch.column(1).as_primitive_opt::<Int64Type>();
+            let count = count.ok_or_else(|| Error::internal("a count is no bigint"))?;
             rules.insert(rule, u64::try_from(count.value(row)).unwrap_or_default());
         }
     }
@@ -130,7 +132,9 @@ async fn silver(
     let mut dates: BTreeSet<Day> = tally.dates.into_iter().collect();
     if let Some(current) = &current {
         // What an earlier run made of this load, which may have been another one then.
-        let own = current.clone().filter(col("load_date").eq(lit(load_date.to_string())))?;
+        let own = current
+            .clone()
+            .filter(col("load_date").eq(lit(load_date.to_string())))?;
         dates.extend(days_of(own).await?);
     }
     layered.dates = dates.iter().map(ToString::to_string).collect();
@@ -144,7 +148,7 @@ async fn silver(
             .filter(col("event_date").in_list(literals, false))?
             .filter(others)?;
         if tally.displaced > 0 {
-            kept = kept.join(settled.displaced()?, KEY, "left_anti")?;
+            kept = kept.join(settled.displaced()?, KEY, JoinType::LeftAnti)?;
         }
         let columns = rows.columns();
         rows = rows.union(kept.select(columns.into_iter().map(col))?)?;
@@ -155,7 +159,10 @@ async fn silver(
         .format("delta")
         .mode(SaveMode::Overwrite)
         .partition_by(["event_date"])
-        .option("replaceWhere", format!("event_date IN ({})", dates.join(", ")));
+        .option(
+            "replaceWhere",
+            format!("event_date IN ({})", dates.join(", ")),
+        );
     if let Some(version) = version {
         writer = writer.expected_version(version);
     }
@@ -165,7 +172,12 @@ async fn silver(
 /// The event dates of `rows`.
 async fn days_of(rows: DataFrame) -> Result<Vec<Day>> {
     let mut days = Vec::new();
-    for batch in rows.select([col("event_date")])?.distinct()?.collect().await? {
+    for batch in rows
+        .select([col("event_date")])?
+        .distinct()?
+        .collect()
+        .await?
+    {
         let column = batch.column(0).as_primitive_opt::<Date32Type>();
         let column = column.ok_or_else(|| Error::internal("event_date is no date"))?;
         days.extend((0..column.len()).filter_map(|row| Day::from_epoch(column.value(row))));
@@ -174,7 +186,9 @@ async fn days_of(rows: DataFrame) -> Result<Vec<Day>> {
 }
 
 fn lit_day(day: Day) -> weir::datafusion::logical_expr::Expr {
-    lit(weir::datafusion::common::ScalarValue::Date32(Some(day.since_epoch())))
+    lit(weir::datafusion::common::ScalarValue::Date32(Some(
+        day.since_epoch(),
+    )))
 }
 
 /// Reads both tables back and checks that every bronze row is somewhere.

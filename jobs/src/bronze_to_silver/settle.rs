@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use weir::datafusion::arrow::array::Array;
 use weir::datafusion::arrow::array::cast::AsArray;
 use weir::datafusion::arrow::datatypes::{Date32Type, Int64Type};
+use weir::datafusion::common::JoinType;
 use weir::prelude::*;
 use weir::{DataFrame, Error, Result};
 
@@ -51,7 +52,7 @@ impl Settled {
             None => ours,
             Some(prior) => {
                 let ids = new.select([col("event_id")])?;
-                let rivals = prior.join(ids, ["event_id"], "left_semi")?;
+                let rivals = prior.join(ids, ["event_id"], JoinType::LeftSemi)?;
                 let columns: Vec<String> = ours.columns();
                 let rivals = rivals.with_column(NEW, lit(false))?;
                 ours.union(rivals.select(columns.into_iter().map(col))?)?
@@ -62,7 +63,7 @@ impl Settled {
         let places = Window::partition_by([col("event_id")]).order_by(order);
         let ranked = rows
             .with_column(PLACE, row_number().over(&places)?)?
-            .with_column(NEW_WINS, first(col(NEW)).over(&places)?)?;
+            .with_column(NEW_WINS, first(col(NEW), false).over(&places)?)?;
         Ok(Self { ranked })
     }
 
@@ -86,7 +87,9 @@ impl Settled {
     pub(super) async fn tally(&self) -> Result<Tally> {
         let won = || col(NEW).and(col(PLACE).eq(lit(1)));
         let lost = col(NEW).and(col(PLACE).gt(lit(1)));
-        let number = |condition| -> Result<_> { Ok(sum(when(condition, lit(1_i64)).otherwise(lit(0_i64))?)) };
+        let number = |condition| -> Result<_> {
+            Ok(sum(when(condition, lit(1_i64)).otherwise(lit(0_i64))?))
+        };
         let rows = self
             .ranked
             .clone()

@@ -105,7 +105,7 @@ pub struct Arguments {
     pub conf: Vec<String>,
 
     /// Stop after this time (30s, 10m, 1h 30m); the batch at hand is finished or abandoned.
-    #[arg(long, value_name = "DURATION", value_parser = parse_max_runtime)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::value::parse_max_runtime)]
     pub max_runtime: Option<Duration>,
 
     /// Print what would be read and write nothing.
@@ -227,10 +227,6 @@ fn parse_timestamp(text: &str) -> Result<i64> {
             "it takes a time like 2026-01-31T00:00:00Z, or milliseconds since the epoch",
         )),
     }
-}
-
-fn parse_max_runtime(text: &str) -> Result<Duration> {
-    weir::settings::parse_duration("--max-runtime", &look_up(text)?)
 }
 
 #[cfg(test)]
