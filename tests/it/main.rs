@@ -14,6 +14,7 @@ mod api;
 mod bad_input;
 mod batch_reads;
 mod bronze;
+mod check_table;
 mod data_loss;
 mod delta_writes;
 mod drain;

@@ -14,7 +14,8 @@ use crate::value::{look_up, resolve_pair};
 ///
 /// A value may be @env:NAME or @file:PATH (numbers and choices may not).
 #[derive(Debug, Clone, Parser)]
-#[command(name = "check_table", version, verbatim_doc_comment)]
+// --version is the table's here.
+#[command(name = "check_table", verbatim_doc_comment)]
 pub struct Arguments {
     /// The table: a directory or file:// URL.
     #[arg(long, value_name = "URL", value_parser = look_up)]

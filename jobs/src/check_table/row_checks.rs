@@ -8,7 +8,9 @@ use weir::datafusion::arrow::datatypes::{DataType, Int64Type, TimestampMicroseco
 use weir::datafusion::arrow::util::display::array_value_to_string;
 use weir::datafusion::common::ScalarValue;
 use weir::datafusion::functions::core::expr_fn::named_struct;
-use weir::datafusion::logical_expr::{Expr, ExprFunctionExt, ExprSchemable, Operator, binary_expr};
+use weir::datafusion::logical_expr::{
+    Case, Expr, ExprFunctionExt, ExprSchemable, Operator, binary_expr,
+};
 use weir::prelude::*;
 use weir::quality::examples;
 use weir::{DataFrame, Error, ErrorKind};
@@ -151,6 +153,14 @@ impl Plan {
                 )));
             }
         };
+        // A condition may fail on rows that `where` leaves out: it is computed for no others.
+        let broken = broken.map(|broken| match &check.filter {
+            Some(_) => {
+                let cases = vec![(Box::new(matching.clone()), Box::new(broken))];
+                Expr::Case(Case::new(None, cases, None))
+            }
+            None => broken,
+        });
         if shown.is_empty() {
             shown.extend(table.rows.columns().into_iter().take(1));
         }

@@ -13,7 +13,7 @@ const COMMON: &[&str] = &["name", "type", "severity", "where"];
 const TOLERANT: &[&str] = &["mostly", "tolerance"];
 
 /// Each type of check and its own keys.
-const TYPES: &[(&str, &[&str], bool)] = &[
+pub(super) const TYPES: &[(&str, &[&str], bool)] = &[
     ("not_null", &["column"], true),
     ("unique", &["column", "columns"], true),
     (

@@ -26,8 +26,10 @@ pub(super) fn read(path: &str) -> Result<Value> {
 }
 
 fn yaml(text: &str) -> Result<Value> {
+    // YAML 1.1 reads y, no and on as booleans: names of columns and countries, here.
+    let options = serde_saphyr::options! { strict_booleans: true };
     // An empty document is none.
-    let value: Option<Value> = serde_saphyr::from_str(text)
+    let value: Option<Value> = serde_saphyr::from_str_with_options(text, options)
         .map_err(|error| Error::invalid_argument(format!("is no YAML: {error}")))?;
     Ok(value.unwrap_or_else(|| Value::Object(Map::new())))
 }
