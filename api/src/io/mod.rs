@@ -2,8 +2,10 @@
 
 mod format;
 mod read;
+mod read_files;
 mod read_stream;
 mod write;
+mod write_files;
 mod write_stream;
 
 pub use read::DataFrameReader;

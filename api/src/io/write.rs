@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
 use weir_connectors::delta::{AppendMode, DeltaSink};
+use weir_connectors::files::{FileFormat, FileSaveMode};
 use weir_plan::logical::WriteNode;
 use weir_plan::manifest::collect_manifest;
 use weir_plan::{Error, Options, Result, StreamSink};
@@ -11,6 +12,8 @@ use weir_streaming::BatchJob;
 
 use super::format;
 use crate::dataframe::DataFrame;
+
+const FORMATS: &[&str] = &["delta", "parquet", "json"];
 
 /// What to do about a table that is there already; Spark's `SaveMode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,6 +25,8 @@ pub enum SaveMode {
     ErrorIfExists,
     /// Writes nothing.
     Ignore,
+    /// Replaces what is there. Of files; not of tables yet.
+    Overwrite,
 }
 
 impl std::str::FromStr for SaveMode {
@@ -32,11 +37,9 @@ impl std::str::FromStr for SaveMode {
             "append" => Ok(Self::Append),
             "error" | "errorifexists" | "default" => Ok(Self::ErrorIfExists),
             "ignore" => Ok(Self::Ignore),
-            "overwrite" => Err(Error::unsupported(
-                "mode \"overwrite\" is not supported yet; write to a new table",
-            )),
+            "overwrite" => Ok(Self::Overwrite),
             _ => Err(Error::invalid_argument(format!(
-                "unknown mode {text:?}; use append, error or ignore"
+                "unknown mode {text:?}; use append, overwrite, error or ignore"
             ))),
         }
     }
@@ -45,11 +48,11 @@ impl std::str::FromStr for SaveMode {
 /// Writes a dataframe's rows once; Spark's `DataFrameWriter`.
 #[derive(Debug, Clone)]
 pub struct DataFrameWriter {
-    frame: DataFrame,
+    pub(super) frame: DataFrame,
     format: Option<String>,
     mode: SaveMode,
-    partition_by: Vec<String>,
-    options: Options,
+    pub(super) partition_by: Vec<String>,
+    pub(super) options: Options,
 }
 
 impl DataFrameWriter {
@@ -63,7 +66,7 @@ impl DataFrameWriter {
         }
     }
 
-    /// `delta`.
+    /// `delta`, `parquet` or `json`.
     #[must_use]
     pub fn format(mut self, format: impl Into<String>) -> Self {
         self.format = Some(format.into());
@@ -98,14 +101,28 @@ impl DataFrameWriter {
         self
     }
 
-    /// Writes to the table at `location` in one commit.
+    /// Writes to the table, or the directory of files, at `location` in one commit.
     ///
     /// # Errors
     /// `InvalidArgument` for options or a table that must not be there, `SchemaMismatch` for rows
     /// that do not fit it, and what the query reports. Nothing is in the table after an error.
     pub async fn save(self, location: &str) -> Result<()> {
-        format::check("write()", self.format.as_deref(), &["delta"])?;
+        let format = format::check("write()", self.format.as_deref(), FORMATS)?;
+        if let Some(format) = FileFormat::parse(&format) {
+            let mode = match self.mode {
+                SaveMode::Append => FileSaveMode::Append,
+                SaveMode::Overwrite => FileSaveMode::Overwrite,
+                SaveMode::ErrorIfExists => FileSaveMode::ErrorIfExists,
+                SaveMode::Ignore => FileSaveMode::Ignore,
+            };
+            return self.save_files(format, mode, location).await;
+        }
         let mode = match self.mode {
+            SaveMode::Overwrite => {
+                return Err(Error::unsupported(
+                    "mode \"overwrite\" of a delta table is not supported yet; write to a new table",
+                ));
+            }
             SaveMode::Append => AppendMode::Append,
             SaveMode::ErrorIfExists => AppendMode::ErrorIfExists,
             SaveMode::Ignore => AppendMode::Ignore,

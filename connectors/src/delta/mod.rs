@@ -22,7 +22,6 @@ mod location;
 mod log_action;
 mod normalize;
 mod options;
-mod parquet;
 mod partition;
 mod read;
 mod schema;
