@@ -4,6 +4,7 @@
 //! codecs; [`node_codecs`] lists them all.
 
 pub mod delta;
+pub mod files;
 pub mod kafka;
 
 use std::sync::Arc;
@@ -16,5 +17,7 @@ pub fn node_codecs() -> Vec<Arc<dyn NodeCodec>> {
     vec![
         Arc::new(kafka::KafkaReadCodec),
         Arc::new(delta::DeltaWriteCodec),
+        Arc::new(files::FilesWriteCodec),
+        Arc::new(files::JsonReadCodec),
     ]
 }

@@ -2,9 +2,11 @@
 
 mod format;
 mod read;
+mod read_files;
 mod read_stream;
 mod write;
 mod write_delta;
+mod write_files;
 mod write_stream;
 
 pub use read::DataFrameReader;

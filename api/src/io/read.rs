@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use weir_connectors::{delta, kafka};
 use weir_plan::{Error, Options, Result};
@@ -13,10 +14,13 @@ use crate::session::Session;
 /// Reads a table, or a bounded range of a topic; Spark's `DataFrameReader`.
 #[derive(Debug, Clone)]
 pub struct DataFrameReader {
-    session: Session,
+    pub(super) session: Session,
     format: Option<String>,
-    options: Options,
+    pub(super) options: Options,
+    pub(super) schema: Option<SchemaRef>,
 }
+
+const FORMATS: &[&str] = &["delta", "kafka", "parquet", "json"];
 
 impl DataFrameReader {
     pub(crate) fn new(session: Session) -> Self {
@@ -24,10 +28,11 @@ impl DataFrameReader {
             session,
             format: None,
             options: Options::new(),
+            schema: None,
         }
     }
 
-    /// `delta` or `kafka`.
+    /// `delta`, `kafka`, `parquet` or `json`.
     #[must_use]
     pub fn format(mut self, format: impl Into<String>) -> Self {
         self.format = Some(format.into());
@@ -53,27 +58,30 @@ impl DataFrameReader {
     /// # Errors
     /// `InvalidArgument` for unknown or malformed options, and what the source reports.
     pub async fn load(self) -> Result<DataFrame> {
-        match format::check("read()", self.format.as_deref(), &["delta", "kafka"])?.as_str() {
+        match self.known_format()?.as_str() {
             "kafka" => {
+                self.check_no_schema("kafka")?;
                 let table = kafka::batch_table(&self.options).await?;
                 self.frame(table)
             }
-            _ => Err(Error::invalid_argument(
-                "format \"delta\" needs a table's location: use load_path(location)",
-            )),
+            other => Err(Error::invalid_argument(format!(
+                "format {other:?} needs a location: use load_path(location)"
+            ))),
         }
     }
 
-    /// The rows of the table at `location`.
+    /// The rows of the table, or of the files, at `location`.
     ///
     /// # Errors
     /// `NotFound` when there is none; as [`Self::load`].
     pub async fn load_path(self, location: &str) -> Result<DataFrame> {
-        match format::check("read()", self.format.as_deref(), &["delta", "kafka"])?.as_str() {
+        match self.known_format()?.as_str() {
             "delta" => {
+                self.check_no_schema("delta")?;
                 let table = delta::read_table(location, &self.options).await?;
                 self.frame(table)
             }
+            "parquet" | "json" => self.load_paths([location]).await,
             _ => Err(Error::invalid_argument(format!(
                 "format \"kafka\" takes no path ({location:?}): name topics by option \"subscribe\""
             ))),
@@ -97,7 +105,20 @@ impl DataFrameReader {
         Ok(delta::read_version(location, &self.options).await?.0)
     }
 
-    fn frame(self, table: Arc<dyn TableProvider>) -> Result<DataFrame> {
+    pub(super) fn known_format(&self) -> Result<String> {
+        format::check("read()", self.format.as_deref(), FORMATS)
+    }
+
+    fn check_no_schema(&self, format: &str) -> Result<()> {
+        match self.schema {
+            None => Ok(()),
+            Some(_) => Err(Error::invalid_argument(format!(
+                "format {format:?} has a schema of its own; remove schema()"
+            ))),
+        }
+    }
+
+    pub(super) fn frame(self, table: Arc<dyn TableProvider>) -> Result<DataFrame> {
         let inner = self.session.datafusion().read_table(table)?;
         Ok(DataFrame::new(self.session, inner))
     }

@@ -1,9 +1,12 @@
 //! Bounded writes.
 
+use weir_connectors::files::{FileFormat, FileSaveMode};
 use weir_plan::{Error, Options, Result};
 
 use super::{format, write_delta};
 use crate::dataframe::DataFrame;
+
+const FORMATS: &[&str] = &["delta", "parquet", "json"];
 
 /// What to do about a table that is there already; Spark's `SaveMode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,7 +18,7 @@ pub enum SaveMode {
     ErrorIfExists,
     /// Writes nothing.
     Ignore,
-    /// Replaces the table's rows: all of them, or those that the format's options name.
+    /// Replaces what is there: all of it, or the rows that the options of format `delta` name.
     Overwrite,
 }
 
@@ -38,11 +41,11 @@ impl std::str::FromStr for SaveMode {
 /// Writes a dataframe's rows once; Spark's `DataFrameWriter`.
 #[derive(Debug, Clone)]
 pub struct DataFrameWriter {
-    frame: DataFrame,
+    pub(super) frame: DataFrame,
     format: Option<String>,
     mode: SaveMode,
-    partition_by: Vec<String>,
-    options: Options,
+    pub(super) partition_by: Vec<String>,
+    pub(super) options: Options,
     expected_version: Option<u64>,
 }
 
@@ -58,7 +61,7 @@ impl DataFrameWriter {
         }
     }
 
-    /// `delta`.
+    /// `delta`, `parquet` or `json`.
     #[must_use]
     pub fn format(mut self, format: impl Into<String>) -> Self {
         self.format = Some(format.into());
@@ -103,14 +106,28 @@ impl DataFrameWriter {
         self
     }
 
-    /// Writes to the table at `location` in one commit.
+    /// Writes to the table, or the directory of files, at `location` in one commit.
     ///
     /// # Errors
     /// `InvalidArgument` for options or a table that must not be there, `SchemaMismatch` for rows
     /// that do not fit it, `Conflict` when another commit changed what is replaced, and what the
     /// query reports. Nothing is in the table after an error.
     pub async fn save(self, location: &str) -> Result<()> {
-        format::check("write()", self.format.as_deref(), &["delta"])?;
+        let format = format::check("write()", self.format.as_deref(), FORMATS)?;
+        if let Some(format) = FileFormat::parse(&format) {
+            if let Some(version) = self.expected_version {
+                return Err(Error::invalid_argument(format!(
+                    "expected_version({version}) belongs to format \"delta\": files have no versions"
+                )));
+            }
+            let mode = match self.mode {
+                SaveMode::Append => FileSaveMode::Append,
+                SaveMode::Overwrite => FileSaveMode::Overwrite,
+                SaveMode::ErrorIfExists => FileSaveMode::ErrorIfExists,
+                SaveMode::Ignore => FileSaveMode::Ignore,
+            };
+            return self.save_files(format, mode, location).await;
+        }
         write_delta::save(write_delta::DeltaWrite {
             frame: self.frame,
             location,

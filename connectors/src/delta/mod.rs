@@ -27,7 +27,6 @@ mod log_action;
 mod normalize;
 mod options;
 mod overwrite;
-mod parquet;
 mod partition;
 mod predicate;
 mod present;

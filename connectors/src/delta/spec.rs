@@ -11,8 +11,9 @@ use deltalake::kernel::engine::arrow_conversion::TryIntoArrow as _;
 use url::Url;
 use weir_plan::{Error, Result};
 
+use crate::files::properties::{ROW_GROUP_BYTES, writer_properties};
+
 use super::options::Codec;
-use super::parquet::writer_properties;
 use super::row_check::RowCheck;
 
 /// Rows handed to the encoder at a time; the size of a file is checked between.
@@ -72,7 +73,11 @@ impl WriteSpec {
         Ok(WriterConfig::new(
             Arc::clone(arrow_schema),
             self.partition_by.clone(),
-            Some(writer_properties(arrow_schema, self.codec.compression())),
+            Some(writer_properties(
+                arrow_schema,
+                self.codec.compression(),
+                ROW_GROUP_BYTES,
+            )),
             NonZeroU64::new(self.target_file_size_bytes),
             Some(ROWS_PER_SLICE),
             stats.as_str().try_into().map_err(|error| {

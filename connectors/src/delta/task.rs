@@ -21,10 +21,7 @@ use super::location::log_store;
 use super::normalize::Normalizer;
 use super::partition::zone_timestamps;
 use super::spec::WriteSpec;
-
-/// Bytes in memory handed to the encoder at a time, however large the rows: the size of a file is
-/// checked between.
-const SLICE_BYTES: usize = 16 << 20;
+use crate::files::slices;
 
 /// What a task whose rows all go to one file needs: a row group, and what its encoder holds twice.
 const OPEN_FILE_BYTES: usize = 128 << 20;
@@ -178,17 +175,6 @@ fn records(add: &Add) -> Result<u64> {
     stats
         .and_then(|stats| u64::try_from(stats.num_records).ok())
         .ok_or_else(|| Error::internal(format!("file {:?} has no number of rows", add.path)))
-}
-
-/// `batch` in parts of at most about [`SLICE_BYTES`], each with its share of the batch's bytes.
-fn slices(batch: &RecordBatch) -> impl Iterator<Item = (RecordBatch, usize)> + '_ {
-    let rows = batch.num_rows();
-    let bytes = batch.get_array_memory_size();
-    let parts = (bytes / SLICE_BYTES + 1).min(rows.max(1));
-    let step = rows.div_ceil(parts).max(1);
-    (0..rows)
-        .step_by(step)
-        .map(move |start| (batch.slice(start, step.min(rows - start)), bytes / parts))
 }
 
 /// An open writer, aborted when it is dropped: its task failed or was given up.

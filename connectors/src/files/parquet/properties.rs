@@ -1,27 +1,29 @@
-//! How data files are encoded.
+//! How Parquet files are encoded: those of a Delta table, too.
 
 use ::parquet::basic::Compression;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::schema::types::ColumnPath;
 use arrow::datatypes::{DataType, Schema};
 
-/// Encoded bytes after which a row group ends. It bounds what one open file holds in memory: a task
-/// has one open file per partition value.
-const ROW_GROUP_BYTES: usize = 64 << 20;
+/// Encoded bytes after which a row group ends, unless told otherwise. It bounds what one open file
+/// holds in memory: a task has one open file per partition value.
+pub(crate) const ROW_GROUP_BYTES: usize = 64 << 20;
 
-/// The properties of files of `file_schema`.
+/// The properties of files of `file_schema`, whose row groups end after about `row_group_bytes` encoded
+/// bytes.
 ///
 /// Statistics are on, down to the page, so that readers skip by them; off for binary columns: Delta
 /// has none for them. Dictionaries are on except for binary columns (message bodies: rarely equal);
 /// the encoder drops a dictionary that grows beyond a page by itself.
-pub(super) fn writer_properties(
+pub(crate) fn writer_properties(
     file_schema: &Schema,
     compression: Compression,
+    row_group_bytes: usize,
 ) -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("weir version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(compression)
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_max_row_group_bytes(Some(row_group_bytes))
         .set_statistics_enabled(EnabledStatistics::Page);
     for field in file_schema.fields() {
         for path in binary_paths(field.data_type(), vec![field.name().clone()]) {

@@ -1,0 +1,27 @@
+//! Failures of reading and writing files: what kind, and at which file.
+
+use std::error::Error as StdError;
+
+use datafusion::common::DataFusionError;
+use weir_plan::{Error, ErrorKind};
+
+/// `error`, met while `doing` something to `place` ("reading /lake/a.parquet").
+pub(super) fn file_error(doing: &str, place: &str, error: impl Into<DataFusionError>) -> Error {
+    let error = error.into();
+    let kind = kind_of(&error);
+    Error::new(kind, format!("{doing} {place} failed")).with_source(error)
+}
+
+fn kind_of(error: &(dyn StdError + 'static)) -> ErrorKind {
+    let mut next = Some(error);
+    while let Some(current) = next {
+        if let Some(error) = current.downcast_ref::<Error>() {
+            return error.kind();
+        }
+        if let Some(object_store::Error::NotFound { .. }) = current.downcast_ref() {
+            return ErrorKind::NotFound;
+        }
+        next = current.source();
+    }
+    ErrorKind::Storage
+}
