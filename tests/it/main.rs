@@ -15,6 +15,7 @@ mod bad_input;
 mod batch_reads;
 mod bronze;
 mod data_loss;
+mod delta_reads;
 mod delta_writes;
 mod drain;
 mod job;
