@@ -290,3 +290,357 @@ async fn rows_that_replace_where_is_not_true_of_are_refused_with_an_example() {
     }
     assert_eq!(delta_versions(&lake.table("t")), [0, 1]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replace_where_of_other_columns_keeps_the_other_rows_of_its_files() {
+    let Some(python) = python_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::new();
+    let table = lake.table_url("t");
+    let session = session().await;
+    days(&session, &table).await;
+
+    // Of three files, statistics leave one, which holds both kinds.
+    let new = rows(&session, "('mon', 2, 'B'), ('wed', 2, 'BB')").await;
+    replace(new, "id = 2").save(&table).await.unwrap();
+    assert_eq!(
+        read(&python, &session, &table).await,
+        [
+            "- 5 e", "mon 1 a", "mon 2 B", "tue 3 c", "tue 4 d", "wed 2 BB"
+        ]
+    );
+    let first = log(&lake.table("t"), 1);
+    assert_eq!(actions(&first, "remove").len(), 1);
+    assert_eq!(actions(&first, "add").len(), 3);
+
+    // A file that could hold such rows and has none stays as it is.
+    let none = rows(&session, "('mon', 0, 'x')")
+        .await
+        .filter(col("id").gt(lit(0)))
+        .unwrap();
+    replace(none.clone(), "id > 2 and length(name) > 5")
+        .save(&table)
+        .await
+        .unwrap();
+    assert_eq!(delta_versions(&lake.table("t")), [0, 1]);
+
+    // Null is not true: the row without a name stays.
+    let nameless = rows(&session, "('tue', 6, cast(null as varchar))").await;
+    writer(nameless, SaveMode::Append)
+        .save(&table)
+        .await
+        .unwrap();
+    replace(none.clone(), "name <> 'c' and day = 'tue'")
+        .save(&table)
+        .await
+        .unwrap();
+    assert_eq!(
+        read(&python, &session, &table).await,
+        [
+            "- 5 e", "mon 1 a", "mon 2 B", "tue 3 c", "tue 6 -", "wed 2 BB"
+        ]
+    );
+
+    // A part of a null partition, and a predicate that is an alternative of both kinds.
+    let more = rows(&session, "(cast(null as varchar), 7, 'g')").await;
+    writer(more, SaveMode::Append).save(&table).await.unwrap();
+    let new = rows(&session, "('wed', 8, 'h')").await;
+    replace(new, "id = 5 or day = 'wed'")
+        .save(&table)
+        .await
+        .unwrap();
+    assert_eq!(
+        read(&python, &session, &table).await,
+        [
+            "- 7 g", "mon 1 a", "mon 2 B", "tue 3 c", "tue 6 -", "wed 8 h"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dynamic_mode_replaces_the_partitions_that_are_written() {
+    let Some(python) = python_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::new();
+    let table = lake.table_url("t");
+    let session = session().await;
+    days(&session, &table).await;
+    let dynamic = async |values: &str| {
+        let writer = writer(rows(&session, values).await, SaveMode::Overwrite);
+        writer
+            .option("partitionOverwriteMode", "dynamic")
+            .save(&table)
+            .await
+            .unwrap();
+    };
+    dynamic("('mon', 6, 'f'), ('wed', 7, 'g')").await;
+    assert_eq!(
+        read(&python, &session, &table).await,
+        ["- 5 e", "mon 6 f", "tue 3 c", "tue 4 d", "wed 7 g"]
+    );
+    dynamic("(cast(null as varchar), 8, 'h')").await;
+    assert_eq!(
+        read(&python, &session, &table).await,
+        ["- 8 h", "mon 6 f", "tue 3 c", "tue 4 d", "wed 7 g"]
+    );
+    // Static is the default, and a table without partitions is one.
+    let all = session.read().delta(&table).await.unwrap();
+    let plain = lake.table_url("plain");
+    writer(all.clone(), SaveMode::Append)
+        .save(&plain)
+        .await
+        .unwrap();
+    let one = all.filter(col("id").eq(lit(8))).unwrap();
+    let writer = writer(one, SaveMode::Overwrite).option("partitionOverwriteMode", "dynamic");
+    writer.save(&plain).await.unwrap();
+    assert_eq!(read(&python, &session, &plain).await, ["- 8 h"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_columns_are_refused_merged_or_become_the_tables() {
+    let Some(python) = python_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::new();
+    let table = lake.table_url("t");
+    let session = session().await;
+    days(&session, &table).await;
+    let wider = rows(&session, "('mon', 6, 'f')").await;
+    let wider = wider.with_column("extra", lit(true)).unwrap();
+    let overwrite = |rows: &DataFrame| writer(rows.clone(), SaveMode::Overwrite);
+    let error = overwrite(&wider).save(&table).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SchemaMismatch, "{error}");
+    expect_parts(&error.to_string(), &["extra"]);
+    let retyped = wider.clone().with_column("id", lit("six")).unwrap();
+    let error = overwrite(&retyped)
+        .option("mergeSchema", true)
+        .save(&table)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SchemaMismatch, "{error}");
+    let error = overwrite(&wider)
+        .partition_by(["id"])
+        .save(&table)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SchemaMismatch, "{error}");
+    assert_eq!(delta_versions(&lake.table("t")), [0]);
+
+    let merging = replace(wider.clone(), "day = 'mon'").option("mergeSchema", true);
+    merging.save(&table).await.unwrap();
+    let columns = ["day", "id", "name", "extra"];
+    let rows = python.read_rows(&table, &columns).await;
+    assert_eq!(rows.len(), 4);
+    assert_eq!(
+        rows.iter()
+            .filter(|row| row["extra"] == json!(true))
+            .count(),
+        1
+    );
+
+    let redefining = overwrite(&retyped).option("overwriteSchema", true);
+    redefining
+        .partition_by(["name"])
+        .save(&table)
+        .await
+        .unwrap();
+    let summary = python.read_delta(&table).await;
+    assert_eq!(summary.partition_columns, ["name"]);
+    assert_eq!(summary.column_type("id").unwrap(), "string");
+    assert_eq!(summary.rows, 1);
+    let id = |version: u64| {
+        let log = log(&lake.table("t"), version);
+        actions(&log, "metaData")[0]["id"].clone()
+    };
+    assert_eq!(id(0), id(2), "the table stays the same one");
+    assert_eq!(python.read_delta_version(&table, 0).await.rows, 5);
+    assert_eq!(
+        session
+            .read()
+            .delta(&table)
+            .await
+            .unwrap()
+            .count()
+            .await
+            .unwrap(),
+        1
+    );
+    // Without partitions again.
+    let redefining = overwrite(&retyped).option("overwriteSchema", true);
+    redefining.save(&table).await.unwrap();
+    assert!(python.read_delta(&table).await.partition_columns.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_since_the_read_conflict_if_they_touch_what_is_replaced() {
+    let Some(python) = python_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::new();
+    let table = lake.table_url("t");
+    let session = session().await;
+    days(&session, &table).await;
+    let append = async |values: &str| {
+        let writer = writer(rows(&session, values).await, SaveMode::Append);
+        writer.save(&table).await.unwrap();
+    };
+    // Read, and written from what was read.
+    let correct = async |read: &DeltaTable, predicate: &str| {
+        let part = read.to_df().unwrap();
+        let part = part.filter(col("day").eq(lit("mon"))).unwrap();
+        let corrected = part.with_column("name", lit("corrected")).unwrap();
+        replace(corrected, predicate)
+            .expected_version(read.version())
+            .save(&table)
+            .await
+    };
+    let read_at_0 = DeltaTable::for_path(&session, &table).await.unwrap();
+    assert_eq!(read_at_0.version(), 0);
+    append("('tue', 6, 'f')").await;
+    correct(&read_at_0, "day = 'mon'").await.unwrap();
+    assert_eq!(
+        read(&python, &session, &table).await,
+        [
+            "- 5 e",
+            "mon 1 corrected",
+            "mon 2 corrected",
+            "tue 3 c",
+            "tue 4 d",
+            "tue 6 f"
+        ]
+    );
+    let info = log(&lake.table("t"), 2);
+    assert_eq!(actions(&info, "commitInfo")[0]["readVersion"], 0);
+
+    // Its files are gone since: replaced by the write before.
+    let error = correct(&read_at_0, "day = 'mon'").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    expect_parts(
+        &error.to_string(),
+        &["version 2", "version 0", "again", "day = 'mon'", &table],
+    );
+
+    let read_at_2 = DeltaTable::for_path(&session, &table).await.unwrap();
+    append("('mon', 7, 'g')").await;
+    for predicate in ["day = 'mon'", "day = 'mon' and id < 10"] {
+        let error = correct(&read_at_2, predicate).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        expect_parts(&error.to_string(), &["version 3", "added rows"]);
+    }
+    // What statistics keep apart is no conflict.
+    correct(&read_at_2, "day = 'mon' and id < 5").await.unwrap();
+    assert_eq!(
+        read(&python, &session, &table).await,
+        [
+            "- 5 e",
+            "mon 1 corrected",
+            "mon 2 corrected",
+            "mon 7 g",
+            "tue 3 c",
+            "tue 4 d",
+            "tue 6 f"
+        ]
+    );
+    // The whole table is replaced, or columns changed.
+    let read_at_4 = DeltaTable::for_path(&session, &table).await.unwrap();
+    let wider = rows(&session, "('wed', 9, 'i')")
+        .await
+        .with_column("extra", lit(1))
+        .unwrap();
+    let wider = writer(wider, SaveMode::Append).option("mergeSchema", true);
+    wider.save(&table).await.unwrap();
+    let whole = writer(read_at_4.to_df().unwrap(), SaveMode::Overwrite).expected_version(4);
+    let error = whole.save(&table).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    let error = correct(&read_at_4, "day = 'mon'").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    expect_parts(&error.to_string(), &["metadata"]);
+
+    let one = rows(&session, "('mon', 1, 'a')").await;
+    let ahead = replace(one.clone(), "day = 'mon'").expected_version(77);
+    let error = ahead.save(&table).await.unwrap_err();
+    expect_parts(&error.to_string(), &["version 77", "newest is 5"]);
+    let appending = writer(one.clone(), SaveMode::Append).expected_version(5);
+    let error = appending.save(&table).await.unwrap_err();
+    expect_parts(&error.to_string(), &["expected_version", "overwrite"]);
+    let none = replace(one, "day = 'mon'").expected_version(0);
+    let error = none.save(&lake.table_url("none")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert_eq!(delta_versions(&lake.table("t")).len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn table_is_replaced_by_what_is_computed_from_it() {
+    let Some(python) = python_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::new();
+    let table = lake.table_url("t");
+    let session = session().await;
+    days(&session, &table).await;
+    let own = session.read().delta(&table).await.unwrap();
+    let fewer = own.clone().filter(col("id").gt(lit(2))).unwrap();
+    writer(fewer, SaveMode::Overwrite)
+        .save(&table)
+        .await
+        .unwrap();
+    assert_eq!(
+        read(&python, &session, &table).await,
+        ["- 5 e", "tue 3 c", "tue 4 d"]
+    );
+    // What was read before is what it was: a restore.
+    assert_eq!(own.clone().count().await.unwrap(), 5);
+    writer(own, SaveMode::Overwrite).save(&table).await.unwrap();
+    assert_eq!(read(&python, &session, &table).await.len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn write_of_a_transaction_that_is_in_the_table_does_nothing() {
+    let Some(python) = python_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::new();
+    let table = lake.table_url("t");
+    let session = session().await;
+    days(&session, &table).await;
+    let once = async |mode: SaveMode, values: &str, version: u64| {
+        let writer = writer(rows(&session, values).await, mode);
+        let writer = writer
+            .option("txnAppId", "nightly")
+            .option("txnVersion", version);
+        writer.save(&table).await.unwrap();
+    };
+    once(SaveMode::Append, "('mon', 6, 'f')", 1).await;
+    once(SaveMode::Append, "('mon', 6, 'f')", 1).await;
+    assert_eq!(read(&python, &session, &table).await.len(), 6);
+    let first = log(&lake.table("t"), 1);
+    assert_eq!(actions(&first, "txn")[0]["appId"], "nightly");
+    assert_eq!(actions(&first, "txn")[0]["version"], 1);
+    once(SaveMode::Overwrite, "('tue', 7, 'g')", 3).await;
+    for earlier in [1, 2, 3] {
+        once(SaveMode::Overwrite, "('wed', 8, 'h')", earlier).await;
+        once(SaveMode::Append, "('wed', 8, 'h')", earlier).await;
+    }
+    assert_eq!(read(&python, &session, &table).await, ["tue 7 g"]);
+    assert_eq!(delta_versions(&lake.table("t")), [0, 1, 2]);
+    // Another application has versions of its own.
+    let other = writer(rows(&session, "('wed', 8, 'h')").await, SaveMode::Append);
+    let other = other.option("txnAppId", "other").option("txnVersion", 0);
+    other.save(&table).await.unwrap();
+    // A write without rows is remembered, too.
+    let none = rows(&session, "('wed', 8, 'h')")
+        .await
+        .filter(col("id").lt(lit(0)))
+        .unwrap();
+    let writer = replace(none, "day = 'sun'")
+        .option("txnAppId", "nightly")
+        .option("txnVersion", 9);
+    writer.save(&table).await.unwrap();
+    once(SaveMode::Append, "('wed', 9, 'i')", 9).await;
+    assert_eq!(
+        read(&python, &session, &table).await,
+        ["tue 7 g", "wed 8 h"]
+    );
+}

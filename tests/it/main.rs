@@ -16,6 +16,7 @@ mod batch_reads;
 mod bronze;
 mod check_table;
 mod data_loss;
+mod delta_reads;
 mod delta_writes;
 mod drain;
 mod job;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::physical_plan::displayable;
+use weir_connectors::delta::explain_reads;
 use weir_plan::Result;
 
 use super::DataFrame;
@@ -11,10 +12,10 @@ use crate::program::print_line;
 /// How much `explain` shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ExplainMode {
-    /// The physical plan.
+    /// The physical plan, and what is read of Delta tables: files of how many, by which filters.
     #[default]
     Simple,
-    /// The logical plan as written, as optimized, and the physical plan.
+    /// The logical plan as written, as optimized, and what `Simple` shows.
     Extended,
 }
 
@@ -35,13 +36,19 @@ impl DataFrame {
         let (state, plan) = self.inner().clone().into_parts();
         let physical = state.create_physical_plan(&plan).await?;
         let physical = displayable(Arc::as_ref(&physical)).indent(false);
+        let optimized = state.optimize(&plan)?;
+        let reads = explain_reads(&optimized, &state).await?;
+        let reads = match reads.is_empty() {
+            true => String::new(),
+            false => format!("\n== Delta Tables ==\n{}\n", reads.join("\n")),
+        };
         Ok(match mode {
-            ExplainMode::Simple => format!("== Physical Plan ==\n{physical}"),
+            ExplainMode::Simple => format!("== Physical Plan ==\n{physical}{reads}"),
             ExplainMode::Extended => format!(
                 "== Analyzed Logical Plan ==\n{}\n\n== Optimized Logical Plan ==\n{}\n\n\
-                 == Physical Plan ==\n{physical}",
+                 == Physical Plan ==\n{physical}{reads}",
                 plan.display_indent(),
-                state.optimize(&plan)?.display_indent(),
+                optimized.display_indent(),
             ),
         })
     }

@@ -19,6 +19,7 @@ mod data_type;
 mod entry;
 mod error;
 mod exec;
+mod explain;
 mod features;
 mod file_stats;
 mod live;
@@ -45,6 +46,7 @@ mod tests;
 
 pub use codec::DeltaWriteCodec;
 pub use exec::DeltaWriteExec;
+pub use explain::explain_reads;
 pub use options::{READ_OPTIONS, WRITE_OPTIONS};
 pub use overwrite::PlanRunner;
 pub use read::{read_table, read_version};

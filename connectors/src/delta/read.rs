@@ -1,10 +1,16 @@
 //! Reading a Delta table, at any of its versions.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Statistics};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
 use deltalake::DeltaTable;
 use deltalake::kernel::Snapshot;
 use deltalake::logstore::LogStoreRef;
@@ -12,6 +18,7 @@ use url::Url;
 use weir_plan::{Error, ErrorKind, Options, Result};
 
 use super::error::{no_table, table_error};
+use super::live::live_files;
 use super::location::{is_vacant, log_store, table_url};
 use super::options::ReadVersion;
 
@@ -64,12 +71,89 @@ async fn load(
             .with_source(error),
         })?;
     let version = snapshot.version();
-    let provider = DeltaTable::new(Arc::clone(log_store))
+    let scan = DeltaTable::new(Arc::clone(log_store))
         .table_provider()
-        .with_snapshot(snapshot)
+        .with_snapshot(snapshot.clone())
         .await
         .map_err(|error| Error::from(error).context(format!("reading delta table {url}")))?;
-    Ok((version, provider))
+    let read = DeltaRead {
+        url: url.clone(),
+        log_store: Arc::clone(log_store),
+        snapshot,
+        scan,
+    };
+    Ok((version, Arc::new(read)))
+}
+
+/// One version of a table, for a query: the library's scan, and what [`explain_reads`] tells of it.
+///
+/// [`explain_reads`]: super::explain_reads
+pub(super) struct DeltaRead {
+    url: Url,
+    log_store: LogStoreRef,
+    snapshot: Snapshot,
+    scan: Arc<dyn TableProvider>,
+}
+
+impl DeltaRead {
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.snapshot.version()
+    }
+
+    pub(super) fn partition_columns(&self) -> &[String] {
+        self.snapshot.metadata().partition_columns()
+    }
+
+    /// How many files the version has.
+    pub(super) async fn files(&self) -> Result<usize> {
+        let files = live_files(&self.url, &self.log_store, &self.snapshot).await?;
+        Ok(files.len())
+    }
+}
+
+impl fmt::Debug for DeltaRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeltaRead")
+            .field("url", &self.url.as_str())
+            .field("version", &self.version())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TableProvider for DeltaRead {
+    fn schema(&self) -> SchemaRef {
+        self.scan.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        self.scan.table_type()
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        self.scan.scan(session, projection, filters, limit).await
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
+        self.scan.supports_filters_pushdown(filters)
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        self.scan.statistics()
+    }
 }
 
 /// The newest version committed at or before `time`.
