@@ -1,10 +1,15 @@
-//! What a process costs: time from its start to its end, CPU time and peak memory with those of its children.
+//! What a process costs: time from its start to its end, CPU time (its children's with it), and peak memory (its own).
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// How often a process's peak is read.
+const SAMPLE_EVERY: Duration = Duration::from_millis(5);
 
 /// What one run cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,12 +48,19 @@ pub fn run(mut command: Command, log: &Path, broker: u32, mut line: impl FnMut(L
         .spawn()
         .unwrap_or_else(|error| panic!("{name} cannot be run: {error}"));
     let stdout = child.stdout.take().expect("stdout is piped");
+    let ended = Arc::new(AtomicBool::new(false));
+    let sampler = std::thread::spawn({
+        let (id, ended) = (child.id(), Arc::clone(&ended));
+        move || peak_of(id, &ended)
+    });
     for text in BufReader::new(stdout).lines() {
         let text = text.unwrap_or_else(|error| panic!("{name}: {error}"));
         line(Line { at: begun.elapsed(), text });
     }
     let (succeeded, usage) = wait(child.id());
     let elapsed = begun.elapsed();
+    ended.store(true, Ordering::Relaxed);
+    let peak_bytes = sampler.join().expect("the sampler ends");
     assert!(
         succeeded,
         "{name} failed:\n{}",
@@ -61,10 +73,26 @@ pub fn run(mut command: Command, log: &Path, broker: u32, mut line: impl FnMut(L
     Cost {
         elapsed,
         cpu: time(usage.ru_utime) + time(usage.ru_stime),
-        // Kilobytes on Linux.
-        peak_bytes: usage.ru_maxrss.unsigned_abs() * 1024,
+        peak_bytes,
         broker_cpu: cpu_of(broker).saturating_sub(broker_before),
     }
+}
+
+/// The kernel's high-water mark of a process's memory, looked at until it has ended. That of `wait4` begins with the memory of the
+/// process that forked it.
+fn peak_of(process: u32, ended: &AtomicBool) -> u64 {
+    let mut peak = 0;
+    while !ended.load(Ordering::Relaxed) {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let mark = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        if let Some(kilobytes) = mark.and_then(|mark| mark.parse::<u64>().ok()) {
+            peak = kilobytes * 1024;
+        }
+        std::thread::sleep(SAMPLE_EVERY);
+    }
+    peak
 }
 
 /// CPU time of a running process, all of its threads.

@@ -68,6 +68,7 @@ pub fn write_value(value: &mut String, number: u64) {
     );
     while value.len() < 960 {
         value.push_str(random.of(&PHRASES));
+        let _ = write!(value, "{:05x} ", random.below(1 << 20));
     }
     value.push_str("\"}");
 }
