@@ -1,4 +1,4 @@
-//! What the benchmarks share: repeated timings and their table. Benchmarks print; tests never time.
+//! What the benchmarks share: repeated timings and their table, and the parts of `drain`. Benchmarks print; tests never time.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,6 +6,8 @@
     clippy::panic,
     reason = "a benchmark that cannot be run has no result"
 )]
+
+pub mod drain;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -16,6 +16,7 @@
 )]
 
 mod cache;
+pub mod environment;
 pub mod files;
 pub mod kafka;
 pub mod ledger;

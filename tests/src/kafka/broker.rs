@@ -1,5 +1,6 @@
 //! [`Broker`]: a running cluster and what a test does to its topics.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,14 +37,34 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker of the caller's own; dropping it kills it.
     pub async fn start_private() -> Result<Self, Unavailable> {
-        let server = blocking(Server::start).await?;
+        Ok(Self::of(blocking(Server::start).await?).await)
+    }
+
+    /// Starts a broker over the topics that an earlier one left in `directory`, or a new one there. Dropping it kills it; the
+    /// directory stays.
+    pub async fn start_kept(directory: &Path) -> Result<Self, Unavailable> {
+        let directory = directory.to_owned();
+        let server = blocking(move || Server::start_kept(&directory)).await?;
+        Ok(Self::of(server).await)
+    }
+
+    async fn of(server: Server) -> Self {
         let broker = Self {
             admin: admin(&server.bootstrap()),
             bootstrap: server.bootstrap(),
             server: Some(Mutex::new(server)),
         };
         broker.wait_until_ready().await;
-        Ok(broker)
+        broker
+    }
+
+    /// The broker's process id; `None` for an external cluster and while it is stopped.
+    pub fn process_id(&self) -> Option<u32> {
+        let server = self.server.as_ref()?;
+        server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .process_id()
     }
 
     /// The cluster that `KAFKA_BOOTSTRAP` names.

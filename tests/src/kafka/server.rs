@@ -25,8 +25,8 @@ pub(super) struct Server {
     directory: PathBuf,
     port: u16,
     jvm: Option<Child>,
-    /// Its standard input is open as long as this process lives.
-    janitor: Child,
+    /// Its standard input is open as long as this process lives. `None` for a directory that is kept.
+    janitor: Option<Child>,
 }
 
 impl Server {
@@ -39,6 +39,18 @@ impl Server {
             .expect("a temporary directory")
             .keep();
         let janitor = janitor(&directory);
+        Ok(Self::over(jars, directory, Some(janitor)))
+    }
+
+    /// Starts a broker over what an earlier one left in `directory`, or over new storage there. It is nobody's to remove.
+    pub(super) fn start_kept(directory: &Path) -> Result<Self, Unavailable> {
+        let jars = distribution::jars()?;
+        fs::create_dir_all(directory).expect("the broker's directory can be made");
+        let directory = directory.canonicalize().expect("a directory has a path");
+        Ok(Self::over(jars, directory, None))
+    }
+
+    fn over(jars: PathBuf, directory: PathBuf, janitor: Option<Child>) -> Self {
         let [port, controller_port] = free_ports();
         fs::write(
             directory.join("server.properties"),
@@ -52,9 +64,16 @@ impl Server {
             jvm: None,
             janitor,
         };
-        server.format_storage();
+        if !server.directory.join("data/meta.properties").exists() {
+            server.format_storage();
+        }
         server.start_jvm();
-        Ok(server)
+        server
+    }
+
+    /// The JVM's process id, while it runs.
+    pub(super) fn process_id(&self) -> Option<u32> {
+        self.jvm.as_ref().map(Child::id)
     }
 
     pub(super) fn bootstrap(&self) -> String {
@@ -186,9 +205,11 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
-        // The janitor's `read` ends, it removes the directory, and is reaped here.
-        drop(self.janitor.stdin.take());
-        let _ = self.janitor.wait();
+        if let Some(janitor) = &mut self.janitor {
+            // The janitor's `read` ends, it removes the directory, and is reaped here.
+            drop(janitor.stdin.take());
+            let _ = janitor.wait();
+        }
     }
 }
 

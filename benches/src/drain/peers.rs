@@ -1,0 +1,6 @@
+//! Who drains: one module for each kind of process.
+
+pub mod decode;
+pub mod encode;
+pub mod limit;
+pub mod others;
