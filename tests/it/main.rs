@@ -23,6 +23,7 @@ mod job;
 mod kill;
 mod offsets;
 mod records;
+mod silver;
 mod stream;
 mod tidy;
 mod transactions;

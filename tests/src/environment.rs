@@ -43,7 +43,7 @@ pub fn jars(pom: &Path) -> Result<PathBuf, Unavailable> {
 }
 
 fn hash(path: &Path) -> Result<u32, Unavailable> {
-    let content = fs::read(path)
-        .map_err(|error| Unavailable::new(path.display().to_string(), error))?;
+    let content =
+        fs::read(path).map_err(|error| Unavailable::new(path.display().to_string(), error))?;
     Ok(crc32fast::hash(&content))
 }

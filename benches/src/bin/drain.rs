@@ -31,12 +31,15 @@ fn main() -> ExitCode {
             limit::run(&source);
             ExitCode::SUCCESS
         }
-        Some(Part::Decode { source, max_records }) => {
-            weir::program::run(async move { decode::run(&source, max_records).await })
-        }
-        Some(Part::Encode { records, partitions, out }) => {
-            weir::program::run(async move { encode::run(records, partitions, &out).await })
-        }
+        Some(Part::Decode {
+            source,
+            max_records,
+        }) => weir::program::run(async move { decode::run(&source, max_records).await }),
+        Some(Part::Encode {
+            records,
+            partitions,
+            out,
+        }) => weir::program::run(async move { encode::run(records, partitions, &out).await }),
     }
 }
 

@@ -60,7 +60,10 @@ impl Expected {
             value_bytes: self.value_bytes,
             offset_sum: (0..self.partitions).map(|p| self.offset_sum_of(p)).sum(),
         };
-        assert_eq!(counted, whole, "left: what was drained; right: what is there");
+        assert_eq!(
+            counted, whole,
+            "left: what was drained; right: what is there"
+        );
     }
 
     /// Asserts that a table holds each offset of each partition once. Bytes of values are looked at only if `values`: it takes a while.
@@ -70,7 +73,12 @@ impl Expected {
     ///
     /// # Panics
     /// When it holds anything else.
-    pub async fn check_table(&self, session: &Session, table: &str, values: bool) -> weir::Result<()> {
+    pub async fn check_table(
+        &self,
+        session: &Session,
+        table: &str,
+        values: bool,
+    ) -> weir::Result<()> {
         session
             .read()
             .delta(table)
@@ -96,18 +104,25 @@ impl Expected {
         let whole: BTreeMap<_, _> = (0..self.partitions)
             .map(|partition| {
                 let records = self.records_of(partition);
-                (partition, (records, 0, records - 1, self.offset_sum_of(partition)))
+                (
+                    partition,
+                    (records, 0, records - 1, self.offset_sum_of(partition)),
+                )
             })
             .collect();
-        assert_eq!(partitions, whole, "left: what {table} holds; right: what was produced");
+        assert_eq!(
+            partitions, whole,
+            "left: what {table} holds; right: what was produced"
+        );
         if values {
             let bytes = session
                 .sql("SELECT sum(octet_length(message_value)) FROM drained")
                 .await?
                 .collect()
                 .await?;
-            let bytes = arrow::compute::cast(bytes[0].column(0), &arrow::datatypes::DataType::Int64)
-                .expect("a number");
+            let bytes =
+                arrow::compute::cast(bytes[0].column(0), &arrow::datatypes::DataType::Int64)
+                    .expect("a number");
             assert_eq!(
                 bytes.as_primitive::<Int64Type>().value(0).unsigned_abs(),
                 self.value_bytes,

@@ -55,7 +55,10 @@ pub fn run(mut command: Command, log: &Path, broker: u32, mut line: impl FnMut(L
     });
     for text in BufReader::new(stdout).lines() {
         let text = text.unwrap_or_else(|error| panic!("{name}: {error}"));
-        line(Line { at: begun.elapsed(), text });
+        line(Line {
+            at: begun.elapsed(),
+            text,
+        });
     }
     let (succeeded, usage) = wait(child.id());
     let elapsed = begun.elapsed();
@@ -130,7 +133,10 @@ fn wait(id: u32) -> (bool, libc::rusage) {
         let mut usage: libc::rusage = std::mem::zeroed();
         let waited = libc::wait4(id, &raw mut status, 0, &raw mut usage);
         assert_eq!(waited, id, "{}", std::io::Error::last_os_error());
-        (libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, usage)
+        (
+            libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0,
+            usage,
+        )
     }
 }
 

@@ -5,10 +5,24 @@ use std::fmt::Write as _;
 const STATUSES: [&str; 5] = ["created", "paid", "packed", "shipped", "returned"];
 const CURRENCIES: [&str; 4] = ["EUR", "USD", "GBP", "SEK"];
 const CITIES: [&str; 8] = [
-    "Amsterdam", "Barcelona", "Copenhagen", "Dublin", "Gothenburg", "Hamburg", "Lisbon", "Vienna",
+    "Amsterdam",
+    "Barcelona",
+    "Copenhagen",
+    "Dublin",
+    "Gothenburg",
+    "Hamburg",
+    "Lisbon",
+    "Vienna",
 ];
 const STREETS: [&str; 8] = [
-    "Station Road", "Mill Lane", "High Street", "Church Walk", "Harbour Quay", "Garden Row", "King Street", "Park Avenue",
+    "Station Road",
+    "Mill Lane",
+    "High Street",
+    "Church Walk",
+    "Harbour Quay",
+    "Garden Row",
+    "King Street",
+    "Park Avenue",
 ];
 const AGENTS: [&str; 4] = [
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
@@ -44,7 +58,11 @@ pub fn write_value(value: &mut String, number: u64) {
     let quantity = 1 + random.below(9);
     let cents = 100 + random.below(500_000);
     let second = number / 50;
-    let (day, hour, minute) = (1 + second / 86_400 % 28, second / 3600 % 24, second / 60 % 60);
+    let (day, hour, minute) = (
+        1 + second / 86_400 % 28,
+        second / 3600 % 24,
+        second / 60 % 60,
+    );
     // Writing to a string cannot fail.
     let _ = write!(
         value,

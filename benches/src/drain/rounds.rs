@@ -57,7 +57,10 @@ impl Rounds<'_> {
                     .prefix("weir-drain-")
                     .tempdir()
                     .expect("a temporary directory");
-                for (peer, cost) in self.run_one(peer, topic, scratch.path(), round == 0).await? {
+                for (peer, cost) in self
+                    .run_one(peer, topic, scratch.path(), round == 0)
+                    .await?
+                {
                     eprintln!(
                         "{} round {round} {}: {:.2} s, {:.0} records/s, CPU {:.2} s, peak {} MB, broker CPU {:.2} s",
                         topic.name,
@@ -86,7 +89,12 @@ impl Rounds<'_> {
     ) -> weir::Result<Vec<(Peer, Cost)>> {
         let bootstrap = self.topics.broker.bootstrap();
         let expected = topic.expected;
-        let table = |number: usize| scratch.join(format!("table-{number}")).display().to_string();
+        let table = |number: usize| {
+            scratch
+                .join(format!("table-{number}"))
+                .display()
+                .to_string()
+        };
         let cost = match peer {
             Peer::Limit => self.counting("limit", &[], topic, scratch),
             Peer::Decode => self.counting("decode", &[], topic, scratch),
@@ -129,7 +137,9 @@ impl Rounds<'_> {
                 let warm = self.arguments.peers.contains(&Peer::SparkWarm);
                 let drains = self.spark(topic, scratch, if warm { 2 } else { 1 });
                 for (number, _) in drains.iter().enumerate() {
-                    expected.check_table(self.session, &table(number), first).await?;
+                    expected
+                        .check_table(self.session, &table(number), first)
+                        .await?;
                 }
                 return Ok([Peer::SparkCold, Peer::SparkWarm]
                     .into_iter()
@@ -157,12 +167,16 @@ impl Rounds<'_> {
     }
 
     fn measured(&self, command: Command, scratch: &Path, mut line: impl FnMut(&str)) -> Cost {
-        run(command, &scratch.join("log"), self.broker(), |told| line(&told.text))
+        run(command, &scratch.join("log"), self.broker(), |told| {
+            line(&told.text)
+        })
     }
 
     /// The costs of each drain: the cold one from the start of the process, the warm one as the script tells.
     fn spark(&self, topic: &Topic, scratch: &Path, drains: usize) -> Vec<Cost> {
-        let command = self.others.spark(self.topics.broker.bootstrap(), topic, scratch, drains);
+        let command = self
+            .others
+            .spark(self.topics.broker.bootstrap(), topic, scratch, drains);
         let mut costs: Vec<Cost> = Vec::new();
         let mut broker_cpu = cpu_of(self.broker());
         run(command, &scratch.join("log"), self.broker(), |line| {
@@ -192,7 +206,8 @@ impl Rounds<'_> {
 }
 
 fn this(part: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("a running program knows its path"));
+    let mut command =
+        Command::new(std::env::current_exe().expect("a running program knows its path"));
     command.arg(part);
     command
 }

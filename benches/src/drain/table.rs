@@ -45,5 +45,8 @@ fn median(values: impl Iterator<Item = Duration>) -> Duration {
 
 fn extremes(runs: &[Cost]) -> (f64, f64) {
     let all = || runs.iter().map(|cost| cost.elapsed.as_secs_f64());
-    (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max))
+    (
+        all().fold(f64::INFINITY, f64::min),
+        all().fold(0.0, f64::max),
+    )
 }

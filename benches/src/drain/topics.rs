@@ -9,7 +9,9 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
+};
 use rdkafka::types::RDKafkaErrorCode;
 use weir_tests::kafka::Broker;
 
@@ -46,7 +48,10 @@ impl Topics {
         let broker = Broker::start_kept(directory)
             .await
             .unwrap_or_else(|unavailable| panic!("{unavailable}"));
-        Self { broker, directory: directory.to_owned() }
+        Self {
+            broker,
+            directory: directory.to_owned(),
+        }
     }
 
     /// The topic of so many records and partitions, filled now if it is not there.
@@ -60,12 +65,16 @@ impl Topics {
             Ok(content) => serde_json::from_slice(&content).expect("a note of this program's"),
             Err(_) => {
                 self.discard(&name).await;
-                self.broker.create_topic(&name, partitions, &[("retention.ms", "-1")]).await;
+                self.broker
+                    .create_topic(&name, partitions, &[("retention.ms", "-1")])
+                    .await;
                 let bootstrap = self.broker.bootstrap().to_owned();
                 let topic = name.clone();
-                let expected = tokio::task::spawn_blocking(move || fill(&bootstrap, &topic, records, partitions))
-                    .await
-                    .expect("the topic can be filled");
+                let expected = tokio::task::spawn_blocking(move || {
+                    fill(&bootstrap, &topic, records, partitions)
+                })
+                .await
+                .expect("the topic can be filled");
                 // Last: only a whole topic has a note.
                 fs::write(&note, serde_json::to_vec(&expected).expect("plain numbers"))
                     .expect("the note can be written");
@@ -75,14 +84,27 @@ impl Topics {
         for partition in 0..partitions {
             let marks = self.broker.watermarks(&name, partition).await;
             let held = u64::try_from(marks.high - marks.low).unwrap_or_default();
-            assert_eq!((marks.low, held), (0, expected.records_of(partition)), "{name}-{partition}");
+            assert_eq!(
+                (marks.low, held),
+                (0, expected.records_of(partition)),
+                "{name}-{partition}"
+            );
         }
-        Topic { stored_bytes: self.stored_bytes(&name, partitions), name, expected }
+        Topic {
+            stored_bytes: self.stored_bytes(&name, partitions),
+            name,
+            expected,
+        }
     }
 
     /// Removes what a run that was broken off left of a topic.
     async fn discard(&self, topic: &str) {
-        if self.directory.join("data").join(format!("{topic}-0")).exists() {
+        if self
+            .directory
+            .join("data")
+            .join(format!("{topic}-0"))
+            .exists()
+        {
             self.broker.delete_topic(topic).await;
         }
     }
@@ -90,7 +112,10 @@ impl Topics {
     fn stored_bytes(&self, topic: &str, partitions: i32) -> u64 {
         (0..partitions)
             .flat_map(|partition| {
-                let directory = self.directory.join("data").join(format!("{topic}-{partition}"));
+                let directory = self
+                    .directory
+                    .join("data")
+                    .join(format!("{topic}-{partition}"));
                 weir_tests::files::files_under(&directory, ".log")
             })
             .filter_map(|log| Some(log.metadata().ok()?.len()))
@@ -116,10 +141,16 @@ fn fill(bootstrap: &str, topic: &str, records: u64, partitions: i32) -> Expected
         write_key(&mut key, number);
         write_value(&mut value, number);
         value_bytes += value.len() as u64;
-        let mut next = BaseRecord::to(topic).partition(partition).key(&key).payload(&value);
+        let mut next = BaseRecord::to(topic)
+            .partition(partition)
+            .key(&key)
+            .payload(&value);
         while let Err((error, again)) = producer.send(next) {
             assert!(
-                matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)),
+                matches!(
+                    error,
+                    KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)
+                ),
                 "{topic}: {error}"
             );
             // Its own thread empties the queue.
@@ -127,9 +158,19 @@ fn fill(bootstrap: &str, topic: &str, records: u64, partitions: i32) -> Expected
             next = again;
         }
     }
-    producer.flush(Duration::from_secs(120)).expect("all is delivered");
-    assert_eq!(delivered.load(Ordering::SeqCst), records, "records of {topic} that were delivered");
-    Expected { records, partitions, value_bytes }
+    producer
+        .flush(Duration::from_secs(120))
+        .expect("all is delivered");
+    assert_eq!(
+        delivered.load(Ordering::SeqCst),
+        records,
+        "records of {topic} that were delivered"
+    );
+    Expected {
+        records,
+        partitions,
+        value_bytes,
+    }
 }
 
 struct Deliveries(Arc<AtomicU64>);

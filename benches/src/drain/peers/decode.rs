@@ -49,6 +49,9 @@ pub async fn run(source: &Source, max_records: Option<u64>) -> weir::Result<()> 
     for task in tasks {
         counted += task.await.expect("a task that ends")?;
     }
-    println!("{}", serde_json::to_string(&counted).expect("plain numbers"));
+    println!(
+        "{}",
+        serde_json::to_string(&counted).expect("plain numbers")
+    );
     Ok(())
 }

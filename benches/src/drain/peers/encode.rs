@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{
-    ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+    ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,10 @@ pub async fn run(records: u64, partitions: i32, out: &str) -> weir::Result<()> {
         seconds: begun.elapsed().as_secs_f64(),
         cpu_seconds: (own_cpu() - cpu).as_secs_f64(),
     };
-    println!("{}", serde_json::to_string(&written).expect("plain numbers"));
+    println!(
+        "{}",
+        serde_json::to_string(&written).expect("plain numbers")
+    );
     Ok(())
 }
 
@@ -78,13 +82,18 @@ fn schema() -> SchemaRef {
 
 /// Of each task, the batches of its partitions.
 fn rows(records: u64, partitions: i32, tasks: usize) -> Vec<Vec<RecordBatch>> {
-    let expected = Expected { records, partitions, value_bytes: 0 };
+    let expected = Expected {
+        records,
+        partitions,
+        value_bytes: 0,
+    };
     let texts: Vec<(ArrayRef, ArrayRef)> = (0..DISTINCT).map(texts).collect();
     let mut all = vec![Vec::new(); tasks];
     let mut made = 0;
     for partition in 0..partitions {
         let count = expected.records_of(partition);
-        let task = usize::try_from(partition).unwrap_or(0) * tasks / partitions.unsigned_abs() as usize;
+        let task =
+            usize::try_from(partition).unwrap_or(0) * tasks / partitions.unsigned_abs() as usize;
         let mut next = 0;
         while next < count {
             let rows = BATCH.min(count - next);
@@ -107,7 +116,10 @@ fn texts(number: u64) -> (ArrayRef, ArrayRef) {
         keys.push(key);
         values.push(value);
     }
-    (Arc::new(StringArray::from(keys)), Arc::new(StringArray::from(values)))
+    (
+        Arc::new(StringArray::from(keys)),
+        Arc::new(StringArray::from(values)),
+    )
 }
 
 fn batch(partition: i32, first: u64, rows: u64, keys: &ArrayRef, values: &ArrayRef) -> RecordBatch {

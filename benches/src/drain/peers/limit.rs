@@ -44,7 +44,10 @@ pub fn run(source: &Source) {
     for thread in threads {
         counted += thread.join().expect("a consumer that ends");
     }
-    println!("{}", serde_json::to_string(&counted).expect("plain numbers"));
+    println!(
+        "{}",
+        serde_json::to_string(&counted).expect("plain numbers")
+    );
 }
 
 fn consume(bootstrap: &str, topic: &str, partitions: &[i32]) -> Counted {
@@ -73,7 +76,10 @@ fn consume(bootstrap: &str, topic: &str, partitions: &[i32]) -> Counted {
             if high > low {
                 ends.insert(partition, high);
                 open += 1;
-                assert_eq!(sys::rd_kafka_consume_start_queue(handle, partition, low, queue), 0);
+                assert_eq!(
+                    sys::rd_kafka_consume_start_queue(handle, partition, low, queue),
+                    0
+                );
             }
         }
         let mut messages = vec![std::ptr::null_mut::<sys::rd_kafka_message_t>(); MESSAGES_MAX];
@@ -116,7 +122,13 @@ unsafe fn client(bootstrap: &str) -> *mut sys::rd_kafka_t {
         for (key, value) in std::iter::once(("bootstrap.servers", bootstrap)).chain(SETTINGS) {
             let key = CString::new(key).expect("no zero byte");
             let value = CString::new(value).expect("no zero byte");
-            let result = sys::rd_kafka_conf_set(conf, key.as_ptr(), value.as_ptr(), text.as_mut_ptr(), text.len());
+            let result = sys::rd_kafka_conf_set(
+                conf,
+                key.as_ptr(),
+                value.as_ptr(),
+                text.as_mut_ptr(),
+                text.len(),
+            );
             assert_eq!(result as i32, 0, "{:?}", CStr::from_ptr(text.as_ptr()));
         }
         let client = sys::rd_kafka_new(
