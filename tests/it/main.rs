@@ -19,6 +19,7 @@ mod data_loss;
 mod delta_reads;
 mod delta_writes;
 mod drain;
+mod files;
 mod job;
 mod kill;
 mod offsets;
