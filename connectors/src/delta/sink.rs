@@ -393,13 +393,9 @@ impl WriteStep for DeltaWriteStep {
     }
 
     fn create_exec(&self, input: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-        let types = |schema: &SchemaRef| -> Vec<_> {
-            let fields = schema.fields().iter();
-            fields
-                .map(|field| (field.name().clone(), field.data_type().clone()))
-                .collect()
-        };
-        if types(&input.schema()) != types(&self.input) {
+        // Of one type in the table there are several in a plan: a string is a view of one where it was
+        // read from Parquet, and the optimizer chooses.
+        if delta_schema(&input.schema())? != delta_schema(&self.input)? {
             return Err(Error::invalid_plan(format!(
                 "the write to delta table {} was made for rows of {} and is given {}",
                 self.spec.url,
