@@ -10,6 +10,7 @@
 //!   the check that raised it has `success: false`.
 
 mod arguments;
+mod conditions;
 mod judge;
 mod key_checks;
 mod report;

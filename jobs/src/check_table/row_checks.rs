@@ -1,12 +1,10 @@
 //! Checks of single rows, and of what an aggregate over all rows says: one pass for all of them.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use weir::Result;
 use weir::datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use weir::datafusion::arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use weir::datafusion::arrow::util::display::array_value_to_string;
-use weir::datafusion::common::ScalarValue;
 use weir::datafusion::functions::core::expr_fn::named_struct;
 use weir::datafusion::logical_expr::{
     Case, Expr, ExprFunctionExt, ExprSchemable, Operator, binary_expr,
@@ -15,8 +13,9 @@ use weir::prelude::*;
 use weir::quality::examples;
 use weir::{DataFrame, Error, ErrorKind};
 
+use super::conditions::{not_in, outside, text_column, wrong_type};
 use super::judge::{EXAMPLES, Measured};
-use super::suite::{Bound as End, Kind};
+use super::suite::Kind;
 use super::table::{Bound, Table};
 
 /// Measures `checks` together; if that fails, one by one, so that the one to blame is found and the
@@ -229,6 +228,13 @@ async fn run(table: &Table, plans: &[&Plan]) -> Result<Vec<Measured>> {
     if plans.is_empty() {
         return Ok(Vec::new());
     }
+    let row = only_row(aggregated(table, plans)?).await?;
+    let plans = plans.iter().enumerate();
+    plans.map(|(at, plan)| plan.read(&row, at)).collect()
+}
+
+/// The one query of `plans`.
+fn aggregated(table: &Table, plans: &[&Plan]) -> Result<DataFrame> {
     // Conditions are columns first, so that each is computed once for all of its aggregates.
     let mut columns: Vec<Expr> = table.rows.columns().into_iter().map(col).collect();
     let mut aggregates = Vec::new();
@@ -239,9 +245,7 @@ async fn run(table: &Table, plans: &[&Plan]) -> Result<Vec<Measured>> {
         }
         aggregates.extend(plan.aggregates(at)?);
     }
-    let row = only_row(table.rows.clone().select(columns)?.agg(aggregates)?).await?;
-    let plans = plans.iter().enumerate();
-    plans.map(|(at, plan)| plan.read(&row, at)).collect()
+    table.rows.clone().select(columns)?.agg(aggregates)
 }
 
 /// The struct that an example is made of.
@@ -296,110 +300,51 @@ fn text(row: &RecordBatch, name: &str) -> Result<Option<String>> {
     })?))
 }
 
-fn wrong_type(column: &str, found: &DataType, expected: &str) -> Error {
-    Error::invalid_plan(format!(
-        "column {column:?} is of type {found}; this check takes {expected}"
-    ))
-}
+#[cfg(test)]
+mod tests {
+    use weir::ExplainMode;
 
-fn text_column(table: &Table, column: &str) -> Result<()> {
-    match table.type_of(column)? {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Ok(()),
-        other => Err(wrong_type(column, &other, "texts")),
-    }
-}
+    use super::*;
+    use crate::check_table::suite::Suite;
 
-/// The values outside of a range. Null is inside: `not_null` refuses it. NaN is outside of any.
-fn outside(table: &Table, kind: &Kind) -> Result<Expr> {
-    let Kind::Range {
-        column,
-        min,
-        max,
-        exclusive_min,
-        exclusive_max,
-    } = kind
-    else {
-        return Err(no_row());
-    };
-    let found = table.type_of(column)?;
-    let numeric = found.is_numeric();
-    if !(numeric || matches!(found, DataType::Date32 | DataType::Timestamp(..))) {
-        return Err(wrong_type(column, &found, "numbers, dates and timestamps"));
-    }
-    let value = |end: &End| match end {
-        End::Number(number) if numeric => Ok(number_literal(&number.to_string(), &found)),
-        End::Text(text) if !numeric => literal(column, text, &found),
-        End::Number(other) => Err(not_a(column, &other.to_string(), &found)),
-        End::Text(other) => Err(not_a(column, other, &found)),
-    };
-    let mut outside = Vec::new();
-    if let Some(min) = min {
-        let min = lit(value(min)?);
-        outside.push(if *exclusive_min {
-            col(column).lt_eq(min)
-        } else {
-            col(column).lt(min)
-        });
-    }
-    if let Some(max) = max {
-        let max = lit(value(max)?);
-        outside.push(if *exclusive_max {
-            col(column).gt_eq(max)
-        } else {
-            col(column).gt(max)
-        });
-    }
-    if found.is_floating() {
-        // The engine orders NaN above, and its negative below, every number.
-        outside.push(col(column).gt(lit(f64::INFINITY)));
-        outside.push(col(column).lt(lit(f64::NEG_INFINITY)));
-    }
-    outside.into_iter().reduce(Expr::or).ok_or_else(no_row)
-}
+    const SUITE: &str = "checks:
+  - {name: a, type: not_null, column: id, where: amount > 0}
+  - {name: b, type: range, column: amount, min: 0}
+  - {name: c, type: in_set, column: status, values: [new]}
+  - {name: d, type: matches, column: status, pattern: a}
+  - {name: e, type: sql, predicate: id > amount}
+  - {name: f, type: freshness, column: at, max_age: 1h}
+  - {name: g, type: row_count, min: 1}
+";
 
-/// The values that are not in a set. Null is let pass.
-fn not_in(table: &Table, column: &str, values: &[Value]) -> Result<Expr> {
-    let found = table.type_of(column)?;
-    let literals = values
-        .iter()
-        .map(|value| match value {
-            Value::Number(number) if found.is_numeric() => {
-                Ok(lit(number_literal(&number.to_string(), &found)))
-            }
-            Value::Bool(flag) if found == DataType::Boolean => Ok(lit(*flag)),
-            Value::String(text) if !found.is_numeric() && found != DataType::Boolean => {
-                literal(column, text, &found).map(lit)
-            }
-            other => Err(not_a(column, &other.to_string(), &found)),
-        })
-        .collect::<Result<Vec<_>>>()?;
-    Ok(col(column).in_list(literals, true))
-}
-
-/// A number in the column's own type, exactly; as a double where that type has no such number.
-fn number_literal(text: &str, of: &DataType) -> ScalarValue {
-    let exact = ScalarValue::try_from_string(text.to_owned(), of).ok();
-    let lossless = |value: &ScalarValue| {
-        !matches!(of, DataType::Decimal128(..) | DataType::Decimal256(..))
-            || value
-                .cast_to(&DataType::Float64)
-                .is_ok_and(|double| double.to_string().parse::<f64>() == text.parse::<f64>())
-    };
-    match exact.filter(|value| !value.is_null() && lossless(value)) {
-        Some(value) => value,
-        None => ScalarValue::Float64(text.parse().ok()),
+    #[tokio::test]
+    async fn all_checks_of_rows_are_one_pass_over_the_columns_they_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let suite = directory.path().join("suite.yaml");
+        std::fs::write(&suite, SUITE).unwrap();
+        let suite = Suite::read(&suite.display().to_string()).unwrap();
+        let url = directory.path().join("table").display().to_string();
+        let session = Session::builder()
+            .master("local[2]")
+            .create()
+            .await
+            .unwrap();
+        let rows = "select 1 as id, 2 as amount, 'new' as status, now() as at, 'x' as unused";
+        let rows = session.sql(rows).await.unwrap();
+        rows.write().format("delta").save(&url).await.unwrap();
+        let table = Table::open(&session, &url, None, Utc::now()).await.unwrap();
+        let checks: Vec<Bound<'_>> = suite
+            .checks
+            .iter()
+            .map(|check| Bound::new(&table, check).unwrap())
+            .collect();
+        let plans: Vec<Plan> = checks
+            .iter()
+            .map(|check| Plan::new(&table, check).unwrap())
+            .collect();
+        let frame = aggregated(&table, &plans.iter().collect::<Vec<_>>()).unwrap();
+        let plan = frame.explain_string(ExplainMode::Simple).await.unwrap();
+        assert_eq!(plan.matches("DataSourceExec").count(), 1, "{plan}");
+        assert!(!plan.contains("unused"), "{plan}");
     }
-}
-
-fn literal(column: &str, text: &str, of: &DataType) -> Result<ScalarValue> {
-    match ScalarValue::try_from_string(text.to_owned(), of) {
-        Ok(value) if !value.is_null() => Ok(value),
-        _ => Err(not_a(column, text, of)),
-    }
-}
-
-fn not_a(column: &str, given: &str, of: &DataType) -> Error {
-    Error::invalid_plan(format!(
-        "column {column:?} is of type {of}, and {given:?} is no value of it"
-    ))
 }
