@@ -10,7 +10,7 @@ use weir_proto::nodes::{DeltaRowCheck, DeltaWriteNode};
 
 use super::exec::DeltaWriteExec;
 use super::options::Codec;
-use super::row_check::RowCheck;
+use super::row_check::{RowCheck, Rule};
 use super::spec::{StatsColumns, WriteSpec};
 
 /// Encodes and decodes [`DeltaWriteExec`].
@@ -44,6 +44,7 @@ impl NodeCodec for DeltaWriteCodec {
             row_check: spec.row_check.as_ref().map(|check| DeltaRowCheck {
                 predicate: check.predicate.clone(),
                 columns: check.columns.clone(),
+                not_matching: check.rule == Rule::NotMatching,
             }),
         };
         Ok(Some(message.encode_to_vec()))
@@ -76,6 +77,11 @@ impl NodeCodec for DeltaWriteCodec {
             row_check: node.row_check.map(|check| RowCheck {
                 predicate: check.predicate,
                 columns: check.columns,
+                rule: if check.not_matching {
+                    Rule::NotMatching
+                } else {
+                    Rule::AllMustMatch
+                },
             }),
         };
         Ok(Arc::new(DeltaWriteExec::try_new(

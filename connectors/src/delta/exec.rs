@@ -94,7 +94,7 @@ impl DisplayAs for DeltaWriteExec {
                 self.spec.target_file_size_bytes,
                 self.spec.codec.as_str(),
                 match &self.spec.row_check {
-                    Some(check) => format!(", replace_where={}", check.predicate),
+                    Some(check) => format!(", {}", check.described()),
                     None => String::new(),
                 }
             ),

@@ -9,10 +9,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray as _, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
+use datafusion::functions_aggregate::expr_fn::bool_or;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col};
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::FileSelection;
@@ -30,7 +33,7 @@ use super::features::{check_removable, check_rewritable, check_writable};
 use super::live::{LiveFile, live_files};
 use super::predicate::ReplaceWhere;
 use super::replace::{PartitionSet, Replacement, Scope};
-use super::row_check::{CHECK_COLUMN, RowCheck};
+use super::row_check::{CHECK_COLUMN, RowCheck, Rule};
 use super::sink::{DeltaSink, DeltaWriteStep};
 use super::spec::WriteSpec;
 use super::table::{Table, TableMeta};
@@ -85,11 +88,9 @@ impl DeltaSink {
         let input = match &predicate {
             None => input,
             Some(predicate) => {
-                spec.row_check = Some(RowCheck {
-                    predicate: predicate.text().to_owned(),
-                    columns: predicate.columns().to_vec(),
-                });
-                with_check(input, predicate)?
+                spec.row_check = Some(check(predicate, Rule::AllMustMatch));
+                let matches = predicate.over(input.schema())?;
+                with_check(input, matches)?
             }
         };
         let mut entries = self.write(&spec, input, runner).await?;
@@ -260,14 +261,12 @@ impl DeltaSink {
                 file.path
             )));
         }
-        let kept = scan(self, base, &touched, None)
-            .await?
-            .filter(predicate.kept())?
-            .build()?;
+        let rows = scan(self, base, &touched, None).await?.build()?;
         let spec = WriteSpec {
-            row_check: None,
+            row_check: Some(check(predicate, Rule::NotMatching)),
             ..spec.clone()
         };
+        let kept = with_check(rows, predicate.matching())?;
         entries.extend(self.write(&spec, kept, runner).await?);
         Ok(touched)
     }
@@ -281,20 +280,22 @@ impl DeltaSink {
         runner: &dyn PlanRunner,
     ) -> Result<Vec<LiveFile>> {
         let column = file_column(&base.meta.schema_names());
+        // Not a filter, which would be pushed into the scan: see `row_check`.
         let plan = scan(self, base, candidates, Some(&column))
             .await?
-            .filter(predicate.matching())?
-            .project([col(&column)])?
-            .distinct()?
+            .aggregate([col(&column)], [bool_or(predicate.matching())])?
             .build()?;
         let mut found = HashSet::new();
         for batch in runner.run(plan).await? {
-            let text = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8)
-                .map_err(|error| {
-                    Error::internal("the names of files are no text").with_source(error)
-                })?;
-            let text = arrow::array::AsArray::as_string::<i32>(&text).clone();
-            found.extend(text.iter().flatten().map(str::to_owned));
+            let files = cast(batch.column(0), &DataType::Utf8).map_err(|error| {
+                Error::internal("the names of files are no text").with_source(error)
+            })?;
+            let pairs = files
+                .as_string::<i32>()
+                .iter()
+                .zip(batch.column(1).as_boolean());
+            let matched = pairs.filter(|(_, matches)| *matches == Some(true));
+            found.extend(matched.filter_map(|(file, _)| file).map(str::to_owned));
         }
         let mut touched = Vec::new();
         for file in candidates {
@@ -333,15 +334,19 @@ fn as_live(add: &deltalake::kernel::Add) -> LiveFile {
     }
 }
 
-/// `input` with the column that says whether each row satisfies `predicate`.
-fn with_check(input: LogicalPlan, predicate: &ReplaceWhere) -> Result<LogicalPlan> {
-    let mut exprs: Vec<Expr> = input
-        .schema()
-        .columns()
-        .into_iter()
-        .map(Expr::Column)
-        .collect();
-    exprs.push(predicate.over(input.schema())?.alias(CHECK_COLUMN));
+fn check(predicate: &ReplaceWhere, rule: Rule) -> RowCheck {
+    RowCheck {
+        rule,
+        predicate: predicate.text().to_owned(),
+        columns: predicate.columns().to_vec(),
+    }
+}
+
+/// `input` with the column that says of which rows `matches` is true.
+fn with_check(input: LogicalPlan, matches: Expr) -> Result<LogicalPlan> {
+    let columns = input.schema().columns();
+    let mut exprs: Vec<Expr> = columns.into_iter().map(Expr::Column).collect();
+    exprs.push(matches.alias(CHECK_COLUMN));
     Ok(LogicalPlanBuilder::from(input).project(exprs)?.build()?)
 }
 

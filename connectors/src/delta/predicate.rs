@@ -11,9 +11,8 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, DataFusionError, ScalarValue};
 use datafusion::execution::SessionState;
-use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, ExprSchemable as _, Volatility, cast, lit, not, when};
+use datafusion::logical_expr::{Expr, ExprSchemable as _, Volatility, cast, lit, when};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use weir_plan::{Error, Result};
@@ -163,12 +162,6 @@ impl ReplaceWhere {
     /// What is true of the table's rows that match.
     pub(super) fn matching(&self) -> Expr {
         self.expr.clone()
-    }
-
-    /// What is true of the table's rows that do not match. In a form that is not pushed into a scan:
-    /// file skipping is about what matches.
-    pub(super) fn kept(&self) -> Expr {
-        not(coalesce(vec![self.expr.clone(), lit(false)]))
     }
 
     /// The predicate over rows of `input` as they will be in the table: of its types, with nulls for

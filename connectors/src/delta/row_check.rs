@@ -1,10 +1,11 @@
-//! A condition on rows that are written, computed beside them as one more column.
+//! The predicate of `replaceWhere` over rows that are written, as one more column beside them.
 //!
 //! The column is computed where the rows are, by the engine, and ends at the write: it is no column of
-//! the table. A filter in its place could be moved before those of the query, and would then fail on
-//! rows that are never written.
+//! the table. A filter in its place would be moved: before those of the query, to fail on rows that
+//! are never written; or into the scan of a table, to skip by statistics that know no NaN.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use weir_plan::{Error, Result};
@@ -12,9 +13,19 @@ use weir_plan::{Error, Result};
 /// The name of the column.
 pub(super) const CHECK_COLUMN: &str = "__weir_replace_where";
 
-/// Every row must satisfy `replaceWhere`: see the module's documentation.
+/// Which rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// All, and the predicate must be true of each.
+    AllMustMatch,
+    /// Those that the predicate is not true of.
+    NotMatching,
+}
+
+/// See the module's documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RowCheck {
+    pub(super) rule: Rule,
     /// The predicate, as the user wrote it.
     pub(super) predicate: String,
     /// The columns it asks for, for messages.
@@ -22,6 +33,14 @@ pub(super) struct RowCheck {
 }
 
 impl RowCheck {
+    /// For plans.
+    pub(super) fn described(&self) -> String {
+        match self.rule {
+            Rule::AllMustMatch => format!("all_match={}", self.predicate),
+            Rule::NotMatching => format!("none_matches={}", self.predicate),
+        }
+    }
+
     /// `input` without the column.
     ///
     /// # Errors
@@ -39,13 +58,22 @@ impl RowCheck {
         }
     }
 
-    /// The rows of `batch`, without the column.
+    /// The rows of `batch` that are written, without the column.
     ///
     /// # Errors
-    /// `InvalidArgument` for a row that does not satisfy the predicate, with its values.
+    /// `InvalidArgument` for a row that does not satisfy the predicate and must, with its values.
     pub(super) fn apply(&self, mut batch: RecordBatch) -> Result<RecordBatch> {
         let check = batch.remove_column(batch.num_columns() - 1);
         let check = check.as_boolean();
+        if self.rule == Rule::NotMatching {
+            let others: BooleanArray = check
+                .iter()
+                .map(|matches| Some(matches != Some(true)))
+                .collect();
+            return filter_record_batch(&batch, &others).map_err(|error| {
+                Error::internal("cannot select the rows to write").with_source(error)
+            });
+        }
         let satisfied = |row: usize| check.is_valid(row) && check.value(row);
         match (0..check.len()).find(|row| !satisfied(*row)) {
             None => Ok(batch),

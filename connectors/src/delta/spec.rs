@@ -32,7 +32,7 @@ pub(super) struct WriteSpec {
     pub(super) codec: Codec,
     /// Whether rows are to arrive clustered by partition value.
     pub(super) hash_by_partition: bool,
-    /// The input has one more column, which says whether its rows may be written.
+    /// The input has one more column, which says which of its rows are written.
     pub(super) row_check: Option<RowCheck>,
 }
 

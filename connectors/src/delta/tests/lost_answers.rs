@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use deltalake::DeltaResult;
+use deltalake::kernel::Snapshot;
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::logstore::{CommitOrBytes, LogStore, LogStoreConfig, LogStoreRef};
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -15,7 +16,9 @@ use weir_plan::{ErrorKind, QueryId, Written};
 use super::support::{Place, drain, people, write};
 use crate::delta::commit::{Identity, Outcome, Proposal, commit};
 use crate::delta::entry::Files;
+use crate::delta::live::live_files;
 use crate::delta::location::{log_store, table_url};
+use crate::delta::replace::{Replacement, Scope};
 use crate::delta::table::Table;
 
 #[derive(Clone, Copy)]
@@ -97,6 +100,7 @@ async fn commit_with(
     place: &Place,
     identity: Identity,
     written: &Written,
+    replacement: Option<Replacement>,
     faults: &[Fault],
 ) -> weir_plan::Result<Outcome> {
     let url = table_url(&place.path()).unwrap();
@@ -116,7 +120,7 @@ async fn commit_with(
         info: BTreeMap::new(),
         merge_schema: false,
         must_create: false,
-        replacement: None,
+        replacement,
     };
     commit(&mut table, &proposal).await
 }
@@ -142,7 +146,7 @@ async fn entry_that_was_taken_is_found_and_not_put_twice() {
                 .await
                 .unwrap();
             let faults = [Fault::BeforePut, Fault::AfterPut];
-            let outcome = commit_with(&place, identity, &written, &faults)
+            let outcome = commit_with(&place, identity, &written, None, &faults)
                 .await
                 .unwrap();
             let version = u64::from(!creates);
@@ -163,11 +167,48 @@ async fn entry_that_was_taken_is_found_and_not_put_twice() {
 }
 
 #[tokio::test]
+async fn replacement_whose_answer_was_lost_is_found_and_is_no_conflict_with_itself() {
+    for identity in [
+        batch_of(QueryId::random()),
+        Identity::Mark("an-id-of-its-own".to_owned()),
+    ] {
+        let place = Place::new();
+        drain(&place.sink(), QueryId::random(), 0, people(&[9]))
+            .await
+            .unwrap();
+        let url = table_url(&place.path()).unwrap();
+        let log = log_store(&url, &HashMap::new()).unwrap();
+        let snapshot = Snapshot::try_new(&log, None).await.unwrap();
+        let replacement = Replacement {
+            base: Some(0),
+            scope: Scope::Table,
+            removes: live_files(&url, &log, &snapshot).await.unwrap(),
+            new_schema: false,
+        };
+        let written = write(&place.sink(), &[vec![people(&[1, 2])]])
+            .await
+            .unwrap();
+        let faults = [Fault::BeforePut, Fault::AfterPut];
+        let outcome = commit_with(&place, identity, &written, Some(replacement), &faults)
+            .await
+            .unwrap();
+        assert_eq!(
+            outcome,
+            Outcome {
+                version: 1,
+                already: true
+            }
+        );
+        assert_eq!(place.query("select id from t order by id").await, "1\n2");
+    }
+}
+
+#[tokio::test]
 async fn entry_that_was_not_taken_is_put_again() {
     let place = Place::new();
     let written = write(&place.sink(), &[vec![people(&[1])]]).await.unwrap();
     let faults = [Fault::BeforePut; 2];
-    let outcome = commit_with(&place, batch_of(QueryId::random()), &written, &faults)
+    let outcome = commit_with(&place, batch_of(QueryId::random()), &written, None, &faults)
         .await
         .unwrap();
     assert_eq!(
@@ -185,9 +226,15 @@ async fn store_that_keeps_failing_is_given_up_and_the_last_answer_still_counts()
     let place = Place::new();
     let query = QueryId::random();
     let written = write(&place.sink(), &[vec![people(&[1])]]).await.unwrap();
-    let error = commit_with(&place, batch_of(query), &written, &[Fault::BeforePut; 9])
-        .await
-        .unwrap_err();
+    let error = commit_with(
+        &place,
+        batch_of(query),
+        &written,
+        None,
+        &[Fault::BeforePut; 9],
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Storage);
     let text = error.to_string();
     assert!(
@@ -196,7 +243,7 @@ async fn store_that_keeps_failing_is_given_up_and_the_last_answer_still_counts()
     );
 
     let last = [Fault::BeforePut, Fault::BeforePut, Fault::AfterPut];
-    let outcome = commit_with(&place, batch_of(query), &written, &last)
+    let outcome = commit_with(&place, batch_of(query), &written, None, &last)
         .await
         .unwrap();
     assert_eq!(

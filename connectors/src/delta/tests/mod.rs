@@ -8,6 +8,7 @@ mod failures;
 mod features;
 mod lost_answers;
 mod options;
+mod overwrites;
 mod partitions;
 mod races;
 mod reads;

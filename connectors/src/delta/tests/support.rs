@@ -21,18 +21,30 @@ use crate::delta::{DeltaSink, read_table};
 
 /// A directory in which a table may come to be.
 pub(super) struct Place {
-    dir: TempDir,
+    path: String,
+    /// Removed with the place that made it.
+    _dir: Option<TempDir>,
 }
 
 impl Place {
     pub(super) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
         Self {
-            dir: tempfile::tempdir().unwrap(),
+            path: dir.path().join("table").to_str().unwrap().to_owned(),
+            _dir: Some(dir),
+        }
+    }
+
+    /// A place another process made.
+    pub(super) fn at(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            _dir: None,
         }
     }
 
     pub(super) fn path(&self) -> String {
-        self.dir.path().join("table").to_str().unwrap().to_owned()
+        self.path.clone()
     }
 
     pub(super) fn sink(&self) -> DeltaSink {
