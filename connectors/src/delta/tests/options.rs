@@ -193,7 +193,7 @@ async fn reads_of_changes_are_refused_by_name() {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.to_string().contains(key), "{error}");
     }
-    let options: Options = [("versionAsof", "1")].into_iter().collect();
+    let options: Options = [("versionsAsOf", "1")].into_iter().collect();
     let error = read_table("/t", &options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     assert!(error.to_string().contains("versionAsOf"), "{error}");
