@@ -1,9 +1,9 @@
 //! Delta tables as objects: a version to read, and to hold later writes to.
 
 use std::fmt;
+use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use std::sync::Arc;
 use weir_connectors::delta::read_version;
 use weir_plan::{Options, Result};
 

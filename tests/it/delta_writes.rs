@@ -1,16 +1,18 @@
 //! Batch writes that replace rows of Delta tables, as another implementation reads them back.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use weir::delta::DeltaTable;
 use weir::prelude::*;
 use weir::{DataFrame, DataFrameWriter, ErrorKind};
 use weir_tests::files::{TempLake, delta_versions, files_under};
+use weir_tests::kafka::{Record, broker_or_skip};
 use weir_tests::python::{Python, python_or_skip};
 
 use crate::bronze::expect_parts;
-use crate::stream::session;
+use crate::stream::{Stream, session};
 
 /// Rows (day, id, name).
 async fn rows(session: &Session, values: &str) -> DataFrame {
@@ -643,4 +645,104 @@ async fn write_of_a_transaction_that_is_in_the_table_does_nothing() {
         read(&python, &session, &table).await,
         ["tue 7 g", "wed 8 h"]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_of_another_writer_are_replaced_whole_and_in_part() {
+    let Some(python) = python_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::new();
+    let table = lake.table_url("t");
+    let made = python.script("make_table.py", &[&table, "days"]);
+    made.wait(Duration::from_secs(60)).await.expect_success();
+    let session = session().await;
+    let expected = |new: &[(usize, &str)]| {
+        let mut rows: Vec<String> = (0..8)
+            .map(|n| {
+                let day = ["a b", "x%20y", "ü / =", "-"][n % 4];
+                let name = new.iter().find(|(id, _)| *id == n);
+                let name = name.map_or(format!("n{n}"), |(_, name)| (*name).to_owned());
+                format!("{day} {n} {name}")
+            })
+            .filter(|row| !row.ends_with(" gone"))
+            .collect();
+        rows.sort();
+        rows
+    };
+    assert_eq!(read(&python, &session, &table).await, expected(&[]));
+    // Whole.
+    for (day, predicate) in [
+        ("'a b'", "day = 'a b'"),
+        ("cast(null as varchar)", "day is null"),
+    ] {
+        let (one, other) = if day == "'a b'" { (0, 4) } else { (3, 7) };
+        let new = format!("({day}, {one}, 'new'), ({day}, {other}, 'new')");
+        replace(rows(&session, &new).await, predicate)
+            .save(&table)
+            .await
+            .unwrap();
+    }
+    let whole = [(0, "new"), (4, "new"), (3, "new"), (7, "new")];
+    assert_eq!(read(&python, &session, &table).await, expected(&whole));
+    // In part.
+    let new = rows(&session, "('x%20y', 5, 'part'), ('ü / =', 2, 'part')").await;
+    replace(new, "id = 5 or id = 2").save(&table).await.unwrap();
+    let parts = [&whole[..], &[(5, "part"), (2, "part")]].concat();
+    assert_eq!(read(&python, &session, &table).await, expected(&parts));
+    // Dynamically.
+    let new = rows(&session, "('ü / =', 6, 'dynamic')").await;
+    let dynamic = writer(new, SaveMode::Overwrite).option("partitionOverwriteMode", "dynamic");
+    dynamic.save(&table).await.unwrap();
+    let dynamic = [&whole[..], &[(5, "part"), (2, "gone"), (6, "dynamic")]].concat();
+    assert_eq!(read(&python, &session, &table).await, expected(&dynamic));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stream_goes_on_after_its_table_was_replaced() {
+    let Some(broker) = broker_or_skip().await else {
+        return;
+    };
+    let Some(python) = python_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::new();
+    let topic = broker.new_topic("replaced", 2).await;
+    let producer = broker.producer();
+    let stream = Stream::new(broker, &lake, &[&topic]);
+    let mut produced = producer
+        .produce_n(&topic, 2, 40, |n| Record::of(format!("a{n}")))
+        .await;
+    stream.drain().await;
+    let session = session().await;
+    // The same rows in fewer files, while the next batch waits.
+    produced.merge(
+        &producer
+            .produce_n(&topic, 2, 30, |n| Record::of(format!("b{n}")))
+            .await,
+    );
+    let own = session.read().delta(&stream.table).await.unwrap();
+    writer(own, SaveMode::Overwrite)
+        .save(&stream.table)
+        .await
+        .unwrap();
+    assert_eq!(stream.drain().await.output_rows, 30);
+    // And a part of them.
+    let own = session.read().delta(&stream.table).await.unwrap();
+    let part = own.filter(col("partition").eq(lit(1))).unwrap();
+    replace(part, "partition = 1")
+        .save(&stream.table)
+        .await
+        .unwrap();
+    produced.merge(
+        &producer
+            .produce_n(&topic, 2, 20, |n| Record::of(format!("c{n}")))
+            .await,
+    );
+    assert_eq!(stream.drain().await.output_rows, 20);
+    assert_eq!(stream.drain().await.batches, 0);
+    python
+        .read_delta(&stream.table)
+        .await
+        .expect_exactly(&produced);
 }

@@ -351,7 +351,7 @@ fn table_actions(table: &Table, proposal: &Proposal, base: Option<u64>) -> Resul
 
 /// The action that gives the table the columns and partitioning of `files`, if it has others.
 fn redefined(place: &str, meta: &TableMeta, files: &Files) -> Result<Vec<Action>> {
-    if *meta.schema == files.schema && meta.metadata.partition_columns() == &files.partition_by {
+    if *meta.schema == files.schema && meta.metadata.partition_columns() == files.partition_by {
         return Ok(Vec::new());
     }
     check_ntz(place, meta, &files.schema)?;

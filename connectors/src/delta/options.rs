@@ -80,6 +80,16 @@ pub const READ_OPTIONS: &[OptionSpec] = &[
     },
 ];
 
+/// Delta Lake's options of reads of changes, which are refused by name.
+const CHANGE_FEED_OPTIONS: &[&str] = &[
+    "readChangeFeed",
+    "readChangeData",
+    "startingVersion",
+    "startingTimestamp",
+    "endingVersion",
+    "endingTimestamp",
+];
+
 /// The codec of data files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Codec {
@@ -273,6 +283,15 @@ pub(super) enum ReadVersion {
 
 impl ReadVersion {
     pub(super) fn parse(options: &Options) -> Result<Self> {
+        if let Some(key) = CHANGE_FEED_OPTIONS
+            .iter()
+            .find(|key| options.get(key).is_some())
+        {
+            return Err(Error::unsupported(format!(
+                "option {key:?} of the delta reader is for change data feeds, which are not read; remove \
+                 it, or read one version by {VERSION_AS_OF:?}"
+            )));
+        }
         options.validate("the delta reader", READ_OPTIONS, &[])?;
         let version = options.parse(VERSION_AS_OF, "a version number from 0")?;
         match (version, options.get(TIMESTAMP_AS_OF)) {

@@ -1,8 +1,9 @@
-"""Makes a bronze table as another engine would leave it, for the tests of what Weir does about such a table.
+"""Makes a table as another engine would leave it, for the tests of what Weir does about such a table.
 
     make_table.py TABLE string-partition        an empty table whose column "partition" is a string
     make_table.py TABLE check NAME EXPRESSION   an empty table with a CHECK constraint
     make_table.py TABLE drop-check NAME         takes the constraint away
+    make_table.py TABLE days                    rows (day, id, name), partitioned by days whose names have to be escaped
 """
 
 import sys
@@ -23,6 +24,11 @@ def main():
         DeltaTable(table).alter.add_constraint({rest[0]: rest[1]})
     elif what == "drop-check":
         DeltaTable(table).alter.drop_constraint(rest[0])
+    elif what == "days":
+        days = ["a b", "x%20y", "\u00fc / =", None]
+        rows = [{"day": day, "id": n, "name": f"n{n}"} for n, day in enumerate(days + days)]
+        schema = pa.schema([("day", pa.string()), ("id", pa.int64()), ("name", pa.string())])
+        write_deltalake(table, pa.Table.from_pylist(rows, schema), partition_by=["day"])
     else:
         raise SystemExit(f"unknown: {what}")
 

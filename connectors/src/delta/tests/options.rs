@@ -184,3 +184,17 @@ async fn reader_options_contradicting_each_other_are_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     }
 }
+
+#[tokio::test]
+async fn reads_of_changes_are_refused_by_name() {
+    for key in ["readChangeFeed", "startingVersion", "endingTimestamp"] {
+        let options: Options = [(key, "1")].into_iter().collect();
+        let error = read_table("/t", &options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.to_string().contains(key), "{error}");
+    }
+    let options: Options = [("versionsAsOf", "1")].into_iter().collect();
+    let error = read_table("/t", &options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert!(error.to_string().contains("versionAsOf"), "{error}");
+}
