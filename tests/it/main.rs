@@ -16,6 +16,7 @@ mod batch_reads;
 mod bronze;
 mod data_loss;
 mod drain;
+mod functions;
 mod job;
 mod kill;
 mod offsets;
