@@ -275,9 +275,11 @@ fn value(array: &ArrayRef, row: usize) -> Value {
                     value(entries.column(1), index)
                 ])
             };
-            let mut pairs: Vec<Value> = (0..entries.len()).map(pair).collect();
-            pairs.sort_by_key(|pair| pair[0].to_string());
-            Value::Array(pairs)
+            // Of a repeated key Python keeps the last value.
+            let pairs: BTreeMap<String, Value> = (0..entries.len())
+                .map(|index| (value(entries.column(0), index).to_string(), pair(index)))
+                .collect();
+            pairs.into_values().collect()
         }
         other => panic!("no case should give {other}"),
     }

@@ -215,3 +215,19 @@ async fn window_functions_give_what_spark_gives() {
     ];
     check("window", &[table], cases).await;
 }
+
+#[tokio::test]
+async fn range_over_dates_is_refused() {
+    let session = session().await;
+    let dates =
+        "select cast('2020-01-01' as date) + cast(value as int) as d from generate_series(1, 5)";
+    let frame = session.sql(dates).await.unwrap();
+    let window = Window::order_by([col("d")]).range_between(-1, Window::CURRENT_ROW);
+    let counted = count(lit(1)).over(&window).unwrap();
+    let rows = frame.select([col("d"), counted.alias("n")]);
+    let error = match rows {
+        Ok(rows) => rows.collect().await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert_eq!(error.kind(), weir::ErrorKind::InvalidPlan, "{error}");
+}
