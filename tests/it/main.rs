@@ -20,6 +20,7 @@ mod delta_reads;
 mod delta_writes;
 mod drain;
 mod files;
+mod functions;
 mod job;
 mod kill;
 mod offsets;

@@ -8,6 +8,7 @@ use datafusion::common::Column;
 pub use datafusion::functions_aggregate::expr_fn::{avg, max, min, sum};
 use datafusion::logical_expr::Expr;
 pub use datafusion::logical_expr::{lit, not, when};
+pub use weir_plan::functions::ddl::type_name;
 pub use weir_plan::functions::{from_json, pinned};
 
 pub use column::{ColumnExt, IntoSort};

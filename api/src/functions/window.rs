@@ -10,7 +10,7 @@ use datafusion::functions_window::nth_value::{first_value_udwf, last_value_udwf,
 use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
 use datafusion::logical_expr::{
     Cast, Expr, ExprFunctionExt, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits,
-    WindowFunctionDefinition,
+    WindowFunctionDefinition, lit,
 };
 use weir_plan::{Error, Result};
 
@@ -84,7 +84,8 @@ impl WindowSpec {
     }
 
     /// The rows whose value of the one column ordered by is within `start` to `end` of the current
-    /// row's. The column must be a number unless both ends are constants of [`Window`].
+    /// row's. The column must be a number unless both ends are constants of [`Window`]: dates, of which Spark
+    /// counts days, are refused when the dataframe is planned.
     #[must_use]
     pub fn range_between(mut self, start: i64, end: i64) -> Self {
         self.frame = Some((WindowFrameUnits::Range, start, end));
@@ -104,11 +105,10 @@ impl WindowSpec {
             )));
         }
         if units == WindowFrameUnits::Range {
-            let plain = |bound: i64| matches!(bound, i64::MIN | 0 | i64::MAX);
             if self.order_by.is_empty() && (start, end) != (i64::MIN, i64::MAX) {
                 return Err(Error::invalid_plan("range_between needs order_by"));
             }
-            if self.order_by.len() > 1 && !(plain(start) && plain(end)) {
+            if self.order_by.len() > 1 && !(is_plain(start) && is_plain(end)) {
                 return Err(Error::invalid_plan(format!(
                     "range_between({start}, {end}) needs one column in order_by, not {}",
                     self.order_by.len()
@@ -120,10 +120,16 @@ impl WindowSpec {
     }
 }
 
-/// An end of a frame. The engine counts rows without a sign.
+/// Whether an end of a range has no distance.
+fn is_plain(bound: i64) -> bool {
+    matches!(bound, i64::MIN | 0 | i64::MAX)
+}
+
+/// An end of a frame. The engine counts rows without a sign, and makes a range's distance, given as text, a value
+/// of the type ordered by.
 fn bound(units: WindowFrameUnits, at: i64) -> WindowFrameBound {
     let distance = |at: u64| match units {
-        WindowFrameUnits::Range => ScalarValue::Int64(i64::try_from(at).ok()),
+        WindowFrameUnits::Range => ScalarValue::Utf8(Some(at.to_string())),
         _ => ScalarValue::UInt64(Some(at)),
     };
     match at {
@@ -204,10 +210,19 @@ impl WindowExt for Expr {
             }
         }
         let frame = window.window_frame()?;
+        let mut order_by = window.order_by.clone();
+        if let (Some((WindowFrameUnits::Range, start, end)), [only]) =
+            (window.frame, order_by.as_mut_slice())
+            && !(is_plain(start) && is_plain(end))
+        {
+            // Of dates the engine would take the distance for months. A product has to be of
+            // numbers, and this one is simplified away.
+            only.expr = std::mem::take(&mut only.expr) * lit(1_i8);
+        }
         let null_treatment = function.params.null_treatment;
         let built = Expr::from(function)
             .partition_by(window.partition_by.clone())
-            .order_by(window.order_by.clone())
+            .order_by(order_by)
             .window_frame(frame)
             .null_treatment(null_treatment)
             .build()?;
@@ -254,7 +269,7 @@ pub fn cume_dist() -> Expr {
 /// The number of the row's part (`int`), of `parts` as equal as can be.
 #[must_use]
 pub fn ntile(parts: i32) -> Expr {
-    windows::ntile(datafusion::logical_expr::lit(i64::from(parts)))
+    windows::ntile(lit(i64::from(parts)))
 }
 
 /// `expr` of the row `offset` before; `default`, or null, where there is none.

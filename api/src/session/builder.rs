@@ -6,6 +6,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use weir_plan::{Error, ErrorKind, Result, Settings};
 
@@ -156,6 +157,9 @@ fn context(master: &Master, settings: &Settings) -> Result<SessionContext> {
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(WeirQueryPlanner))
+        // Again, last: pushing fields of a struct towards the leaves computes an expensive struct
+        // (`from_json`) once per field.
+        .with_optimizer_rule(Arc::new(CommonSubexprEliminate::new()))
         .build();
     Ok(SessionContext::new_with_state(state))
 }

@@ -92,11 +92,10 @@ pub fn parse_schema(text: &str) -> Result<Schema> {
 pub fn parse_schema_or_type(text: &str) -> Result<DataType> {
     let parser = Parser::new(text)?;
     // A column's name is followed by its type or a colon, a type by its arguments or nothing.
-    let is_type = match parser.tokens.as_slice() {
-        [_] => true,
-        [_, Token::Symbol('<' | '('), ..] => true,
-        _ => false,
-    };
+    let is_type = matches!(
+        parser.tokens.as_slice(),
+        [_] | [_, Token::Symbol('<' | '('), ..]
+    );
     if is_type {
         parse_type(text)
     } else {
@@ -277,7 +276,7 @@ impl<'a> Parser<'a> {
     /// Fields up to `end`, which is left to be read.
     fn fields(&mut self, depth: usize, end: Option<char>) -> Result<Vec<FieldRef>> {
         let mut fields = Vec::new();
-        if self.peek() == end.map(Token::Symbol).as_ref() {
+        if end.is_some() && self.peek() == end.map(Token::Symbol).as_ref() {
             return Ok(fields);
         }
         loop {

@@ -2,7 +2,7 @@
 //! doubles.
 
 use super::cursor::{Cursor, Malformed, Token};
-use super::to_json::quote;
+use super::to_json::{quote, quote_escaped};
 use crate::functions::strings::java_double;
 
 /// A value that is neither string nor object nor array, `text` being how it stands.
@@ -37,7 +37,7 @@ pub(super) fn compact(
         cursor.blank();
         let start = cursor.position();
         match cursor.token()? {
-            Token::String => quote(cursor.string(scratch)?.as_str(), out),
+            Token::String => quote_escaped(cursor.string(scratch)?.as_str(), out),
             token @ (Token::Object | Token::Array) => {
                 let (begin, end) = if token == Token::Object {
                     ('{', b'}')
@@ -49,7 +49,7 @@ pub(super) fn compact(
                 if !cursor.empty(end)? {
                     open.push(end);
                     if end == b'}' {
-                        quote(cursor.name(scratch)?.as_str(), out);
+                        quote_escaped(cursor.name(scratch)?.as_str(), out);
                         out.push(':');
                     }
                     continue;
@@ -65,7 +65,7 @@ pub(super) fn compact(
             if cursor.more(end)? {
                 out.push(',');
                 if end == b'}' {
-                    quote(cursor.name(scratch)?.as_str(), out);
+                    quote_escaped(cursor.name(scratch)?.as_str(), out);
                     out.push(':');
                 }
                 break;

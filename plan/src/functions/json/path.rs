@@ -92,7 +92,8 @@ fn parse_path(path: &str) -> Result<Option<Vec<Step>>> {
     Ok(Some(steps))
 }
 
-/// Whether there is a value that is not null; its text goes to `out`.
+/// Whether there is a value at `steps`; its text goes to `out`. What surrounds it is read to its end, so that
+/// broken text gives an error; a member that is null is passed over, an item that is null is `null`.
 fn find(
     cursor: &mut Cursor<'_>,
     steps: &[Step],
@@ -100,17 +101,18 @@ fn find(
     out: &mut String,
 ) -> Result<bool, Malformed> {
     cursor.blank();
+    let start = cursor.position();
+    let token = cursor.token()?;
     let Some((step, rest)) = steps.split_first() else {
-        let start = cursor.position();
-        match cursor.token()? {
-            Token::Null => return Ok(false),
+        match token {
             Token::String => out.push_str(cursor.string(scratch)?.as_str()),
             Token::Object | Token::Array => compact(cursor, scratch, out)?,
             token => scalar(token, cursor.since(start), out),
         }
         return Ok(true);
     };
-    match (step, cursor.token()?) {
+    let mut found = false;
+    match (step, token) {
         (Step::Name(wanted), Token::Object) => {
             cursor.step();
             if cursor.empty(b'}')? {
@@ -118,12 +120,13 @@ fn find(
             }
             loop {
                 let is_it = cursor.name(scratch)?.as_str() == wanted;
-                if is_it && cursor.value()? != b'n' {
-                    return find(cursor, rest, scratch, out);
+                if is_it && !found && cursor.value()? != b'n' {
+                    found = find(cursor, rest, scratch, out)?;
+                } else {
+                    cursor.skip()?;
                 }
-                cursor.skip()?;
                 if !cursor.more(b'}')? {
-                    return Ok(false);
+                    return Ok(found);
                 }
             }
         }
@@ -132,17 +135,22 @@ fn find(
             if cursor.empty(b']')? {
                 return Ok(false);
             }
-            for index in 0.. {
+            let mut index = 0;
+            loop {
                 if index == *wanted {
-                    return find(cursor, rest, scratch, out);
+                    found = find(cursor, rest, scratch, out)?;
+                } else {
+                    cursor.skip()?;
                 }
-                cursor.skip()?;
+                index += 1;
                 if !cursor.more(b']')? {
-                    break;
+                    return Ok(found);
                 }
             }
-            Ok(false)
         }
-        _ => Ok(false),
+        (_, Token::Object | Token::Array | Token::String) => cursor.skip()?,
+        // The token was taken.
+        _ => {}
     }
+    Ok(false)
 }

@@ -174,6 +174,25 @@ fn write_timestamp(micros: i64, zone: bool, out: &mut String) {
     );
 }
 
+/// `text` as a JSON string with characters beyond the basic plane as pairs of escapes: how Jackson
+/// copies JSON, though not how Spark's `to_json` writes it.
+pub(super) fn quote_escaped(text: &str, out: &mut String) {
+    let start = out.len();
+    quote(text, out);
+    if text.chars().any(|c| c > '\u{ffff}') {
+        let quoted = out.split_off(start);
+        for c in quoted.chars() {
+            if c > '\u{ffff}' {
+                for half in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{half:04X}");
+                }
+            } else {
+                out.push(c);
+            }
+        }
+    }
+}
+
 /// `text` as a JSON string.
 pub(super) fn quote(text: &str, out: &mut String) {
     out.push('"');

@@ -246,7 +246,7 @@ fn write_field(letter: char, count: usize, days: i32, of_day: i64, out: &mut Str
         'G' => write!(out, "{}", if civil_of(days).0 <= 0 { "BC" } else { "AD" }),
         'X' => write!(out, "Z"),
         'x' if count == 1 => write!(out, "+00"),
-        'x' if count % 2 == 0 => write!(out, "+0000"),
+        'x' if count.is_multiple_of(2) => write!(out, "+0000"),
         'x' => write!(out, "+00:00"),
         'Z' => write!(out, "+0000"),
         'z' if count == 4 => write!(out, "Coordinated Universal Time"),

@@ -41,10 +41,13 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     }
 }
 
-/// Microseconds since the epoch on a clock without a zone; a zone in the text is left out.
+/// Microseconds since the epoch on a clock without a zone; `None` also for text that names a zone.
 #[must_use]
 pub fn parse_timestamp_ntz(text: &str) -> Option<i64> {
-    parse_local(text).map(|(local, _)| local)
+    match parse_local(text)? {
+        (local, None) => Some(local),
+        (_, Some(_)) => None,
+    }
 }
 
 /// A local time in `zone` as one in UTC; `None` for a zone there is not.
