@@ -219,7 +219,7 @@ async fn write_modes_add_fail_or_leave_and_overwrite_is_refused() {
     let rows = session.read().delta(&table).await.unwrap();
     assert_eq!(rows.count().await.unwrap(), 2);
 
-    let error = "overwrite".parse::<SaveMode>().unwrap_err();
+    let error = save("overwrite".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     expect_parts(&error.to_string(), &["\"overwrite\"", "a new table"]);
     assert!(
