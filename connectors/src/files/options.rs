@@ -1,7 +1,5 @@
 //! Reader and writer options of files, under Spark's keys.
 
-use std::path::PathBuf;
-
 use ::parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use weir_plan::settings::parse_bytes;
@@ -168,11 +166,7 @@ fn lookup(options: &Options) -> Result<Lookup> {
     Ok(Lookup {
         recursive: options.parse_bool(RECURSIVE)?.unwrap_or(false),
         filter: options.get(GLOB_FILTER).map(glob::pattern).transpose()?,
-        base: options
-            .get(BASE_PATH)
-            .map(local_path)
-            .transpose()?
-            .map(PathBuf::from),
+        base: options.get(BASE_PATH).map(local_path).transpose()?,
     })
 }
 

@@ -323,6 +323,14 @@ async fn parquet_file_that_is_damaged_is_named() {
     let files = files_under(&place, ".parquet");
     let sound = fs::read(&files[1]).unwrap();
     let half = sound[..sound.len() / 2].to_vec();
+    // A page in the middle that is no page: known only once its rows are read.
+    let mut page = sound.clone();
+    page[1000..sound.len() / 2].fill(0xff);
+    fs::write(&files[1], page).unwrap();
+    let read = session.read().parquet(path(&place)).await.unwrap();
+    let error = read.collect().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
+    expect_parts(&error.to_string(), &[path(&files[1])]);
     for damaged in [b"no parquet at all".to_vec(), half] {
         fs::write(&files[1], damaged).unwrap();
         let read = session.read().parquet(path(&place)).await.unwrap();

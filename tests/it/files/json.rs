@@ -22,7 +22,7 @@ async fn values_are_written_in_spark_s_forms_and_nulls_left_out() {
     let query = "select * from (values \
         (1, 'a\"b', true, date '2026-01-31', timestamp '2026-01-31 08:00:00.123456', \
          arrow_cast(timestamp '2026-01-31 08:00:00', 'Timestamp(Microsecond, Some(\"UTC\"))'), [1, 2], \
-         named_struct('x', 1, 'y', null)), \
+         named_struct('x', 1, 'y', cast(null as bigint))), \
         (2, null, null, null, null, null, null, null)) v(n, text, flag, day, ntz, at, list, nested)";
     let rows = sql(&session, query).await;
     let place = lake.table("forms");
@@ -66,7 +66,7 @@ async fn each_compression_is_written_and_read_by_its_suffix() {
         ("zstd", ".json.zst"),
     ] {
         let place = lake.table(codec);
-        let rows = sql(&session, "select value as n from generate_series(1, 50000)").await;
+        let rows = sql(&session, "select value as n from generate_series(1, 5000)").await;
         rows.write()
             .option("compression", codec)
             .json(path(&place))
@@ -74,11 +74,11 @@ async fn each_compression_is_written_and_read_by_its_suffix() {
             .unwrap();
         assert_eq!(files_under(&place, suffix).len(), 1, "{codec}");
         let by_python = by_python(&python, "json", &place).await;
-        assert_eq!(by_python.len(), 50_000, "{codec}");
-        assert_eq!(by_python[49_999], json!({"n": 50_000}));
+        assert_eq!(by_python.len(), 5000, "{codec}");
+        assert_eq!(by_python[4999], json!({"n": 5000}));
         let read = session.read().json(path(&place)).await.unwrap();
         let total = read.agg([sum(col("n")).alias("s")]).unwrap();
-        expect_parts(&sorted(total).await, &["1250025000"]);
+        expect_parts(&sorted(total).await, &["12502500"]);
     }
 }
 
@@ -155,15 +155,15 @@ async fn permissive_mode_keeps_what_fits_and_the_line_that_does_not() {
         .await
         .unwrap();
     let expected = "\
-+------+------+--------------------------+
-| n    | t    | bad                      |
-+------+------+--------------------------+
-| NULL | NULL | [1]                      |
-| NULL | NULL | {\"n\":3,                  |
++------+------+---------------------------+
+| n    | t    | bad                       |
++------+------+---------------------------+
+| NULL | NULL | [1]                       |
+| NULL | NULL | {\"n\":3,                   |
 | NULL | b    | {\"n\":\"no number\",\"t\":\"b\"} |
-| 1    | a    | NULL                     |
-| 5    | e    | NULL                     |
-+------+------+--------------------------+";
+| 1    | a    | NULL                      |
+| 5    | e    | NULL                      |
++------+------+---------------------------+";
     assert_eq!(sorted(rows).await, expected);
     let rows = bad_lines(&lake, &session, "PERMISSIVE", false)
         .await
@@ -211,7 +211,7 @@ async fn rows_of_a_file_larger_than_a_block_keep_their_line_numbers() {
     let lake = TempLake::new();
     let root = lake.table("large");
     fs::create_dir_all(&root).unwrap();
-    let mut lines: String = (1..=100_000)
+    let mut lines: String = (1..=40_000)
         .map(|n| format!("{{\"n\":{n},\"pad\":\"{:0>40}\"}}\n", n))
         .collect();
     lines.push_str("oops\n");
@@ -219,7 +219,7 @@ async fn rows_of_a_file_larger_than_a_block_keep_their_line_numbers() {
     let session = session().await;
     let reader = session.read().option("mode", "DROPMALFORMED");
     let read = reader.json(path(&root)).await.unwrap();
-    assert_eq!(read.count().await.unwrap(), 100_000);
+    assert_eq!(read.count().await.unwrap(), 40_000);
     let reader = session
         .read()
         .schema(read.schema().as_arrow().clone().into());
@@ -229,7 +229,7 @@ async fn rows_of_a_file_larger_than_a_block_keep_their_line_numbers() {
         .await
         .unwrap();
     let error = failing.collect().await.unwrap_err();
-    expect_parts(&error.to_string(), &["line 100001", "oops"]);
+    expect_parts(&error.to_string(), &["line 40001", "oops"]);
     // A limit is met before the line is.
     assert_eq!(failing.take(3).await.unwrap()[0].num_rows(), 3);
 }

@@ -101,14 +101,14 @@ async fn files_end_at_the_number_of_rows_and_the_size_asked_for() {
     let session = session().await;
     let rows = sql(
         &session,
-        "select value as n, md5(cast(value as string)) as text from generate_series(1, 100000)",
+        "select value as n, md5(cast(value as string)) as text from generate_series(1, 40000)",
     )
     .await;
     let limits = [
-        ("parquet", "maxRecordsPerFile", "30000", 4, 4),
-        ("json", "maxRecordsPerFile", "30000", 4, 4),
-        ("parquet", "targetFileSize", "500KB", 3, 20),
-        ("json", "targetFileSize", "1MB", 3, 20),
+        ("parquet", "maxRecordsPerFile", "12000", 4, 4),
+        ("json", "maxRecordsPerFile", "12000", 4, 4),
+        ("parquet", "targetFileSize", "300KB", 3, 20),
+        ("json", "targetFileSize", "500KB", 3, 20),
     ];
     for (format, option, value, least, most) in limits {
         let place = lake.table(&format!("{format}-{option}"));
@@ -125,7 +125,7 @@ async fn files_end_at_the_number_of_rows_and_the_size_asked_for() {
             .load_path(path(&place))
             .await
             .unwrap();
-        assert_eq!(read.count().await.unwrap(), 100_000);
+        assert_eq!(read.count().await.unwrap(), 40_000);
     }
 }
 

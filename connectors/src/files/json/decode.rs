@@ -267,3 +267,40 @@ fn kind(value: &Value) -> &'static str {
 fn internal(error: ArrowError) -> Error {
     Error::internal("rows of JSON cannot be built").with_source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn block_of_sound_lines_is_decoded_whole() {
+        let field = Field::new("n", DataType::Int64, true);
+        let settings = Settings {
+            mode: ParseMode::FailFast,
+            corrupt_record: None,
+        };
+        let schema = Arc::new(Schema::new(vec![field]));
+        let decoder = LineDecoder::new(settings, Path::from("x"), schema, 8192);
+        let whole = |lines: String| {
+            let block = Block {
+                bytes: lines.into_bytes(),
+                first_line: 1,
+            };
+            let batches = decoder.decode_whole(&block)?;
+            Some(batches.iter().map(RecordBatch::num_rows).sum::<usize>())
+        };
+        let lines: String = (0..20_000).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+        assert_eq!(whole(lines), Some(20_000));
+        assert_eq!(whole("\n  \n{\"n\":1}\r\n\n{}".to_owned()), Some(2));
+        // One value over two lines, two values in one line, and what is no value.
+        for other in [
+            "{\"n\":\n1}\n",
+            "{\"n\":1}{\"n\":2}\n",
+            "{\"n\":",
+            "x\n",
+            "{\"n\":\"x\"}\n",
+        ] {
+            assert_eq!(whole(other.to_owned()), None, "{other}");
+        }
+    }
+}

@@ -1,4 +1,5 @@
 //! Parquet files: how they are encoded, found out about and read.
 
+mod named;
 pub(crate) mod properties;
 pub(super) mod scan;

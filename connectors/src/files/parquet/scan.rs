@@ -14,7 +14,8 @@ use datafusion::common::{ColumnStatistics, DFSchema, DataFusionError, Statistics
 use datafusion::datasource::file_format::FileFormat as _;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
@@ -25,6 +26,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStore;
 use weir_plan::{Error, ErrorKind, Result};
 
+use super::named::NamedSource;
 use crate::files::error::file_error;
 use crate::files::listing::Found;
 use crate::files::location::shown;
@@ -186,10 +188,20 @@ pub(in crate::files) async fn plan(
     .with_projection_indices(projection.cloned())?
     .with_limit(limit)
     .build();
-    format.create_physical_plan(session, config).await
+    let plan = format.create_physical_plan(session, config).await?;
+    let Some((config, source)) = plan
+        .downcast_ref::<DataSourceExec>()
+        .and_then(|exec| exec.downcast_to_file_source::<ParquetSource>())
+    else {
+        return Err(Error::internal("a parquet scan is no parquet scan").into());
+    };
+    let config = FileScanConfigBuilder::from(config.clone())
+        .with_source(Arc::new(NamedSource(Arc::new(source.clone()))))
+        .build();
+    Ok(DataSourceExec::from_data_source(config))
 }
 
-fn unreadable(file: &str, error: DataFusionError) -> Error {
+pub(super) fn unreadable(file: &str, error: DataFusionError) -> Error {
     file_error("reading parquet file", file, error)
 }
 
