@@ -52,8 +52,8 @@ pub use weir_streaming::{
     StreamingQuery, Trigger,
 };
 
-/// An in-process Kafka for demos.
-pub use weir_connectors::kafka::{EmbeddedKafka, EmbeddedRecord};
+/// A Kafka for demos.
+pub use weir_connectors::kafka::{DemoBroker, DemoRecord};
 
 /// DataFusion, for what Weir does not wrap ([`DataFrame::into_datafusion`]).
 pub use datafusion;

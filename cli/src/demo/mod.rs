@@ -1,19 +1,21 @@
-//! `weir demo`: the main job on an embedded default, with nothing to install.
+//! `weir demo`: the whole daily pipeline on an embedded default, with nothing to install.
 
+mod account;
+mod lake;
+mod pipeline;
 mod records;
+mod steps;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
+use chrono::NaiveDate;
 use clap::Parser;
-use tokio_util::sync::CancellationToken;
-use weir::prelude::*;
 use weir::program::print_line;
-use weir::{EmbeddedKafka, Error, ErrorKind, Result};
-use weir_jobs::kafka_to_bronze::{self, Drained};
-use weir_jobs::outcome::Status;
+use weir::{DemoBroker, Error, ErrorKind, Result};
 
-use records::{PARTITIONS, TOPICS, seeded_records};
+use lake::Lake;
+use pipeline::Pipeline;
+use records::{Maker, PARTITIONS, Topics};
 
 /// How many bytes a record takes at most, in the broker: sizes the demo within its memory.
 const RECORD_BYTES_MAX: u64 = 400;
@@ -21,7 +23,7 @@ const RECORD_BYTES_MAX: u64 = 400;
 /// Arguments of `weir demo`.
 #[derive(Debug, Parser)]
 pub(crate) struct Arguments {
-    /// Records to produce.
+    /// Records to produce; about 1% more are sent twice.
     #[arg(long, default_value_t = 100_000)]
     records: u64,
 
@@ -29,131 +31,86 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 42)]
     seed: u64,
 
-    /// An empty directory for the table and the checkpoint [default: a new temporary one].
+    /// An empty directory for the tables and checkpoints [default: a new temporary one].
     #[arg(long)]
     dir: Option<PathBuf>,
+
+    /// Servers of a real Kafka (host:port,...), without encryption; the demo's topics are new ones, and
+    /// deleted at the end [default: a broker inside this process].
+    #[arg(long, value_name = "HOST:PORT,...")]
+    bootstrap_servers: Option<String>,
 }
 
-/// Produces, drains, shows, accounts.
+/// Produces, drains, makes the layers, checks, shows, accounts.
 ///
 /// # Errors
-/// `InvalidArgument` for arguments, `Internal` when the accounting does not close, and what the job
-/// reports.
+/// `InvalidArgument` for arguments, `Internal` when the accounting does not close, and what the jobs
+/// report.
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    let capacity = EmbeddedKafka::capacity_bytes(PARTITIONS) * TOPICS.len() as u64;
-    if arguments.records == 0 || arguments.records > capacity / RECORD_BYTES_MAX {
-        return Err(Error::invalid_argument(format!(
-            "--records is {}; the embedded broker holds 1 to {}",
-            arguments.records,
-            capacity / RECORD_BYTES_MAX
-        )));
-    }
-    let dir = empty_directory(arguments.dir.as_deref())?;
-    print_line("Weir demo: Kafka -> bronze Delta table, exactly once\n")?;
-    print_line("broker      librdkafka's mock cluster, in this process (not Apache Kafka)")?;
-
-    let begun = Instant::now();
-    let mut broker = EmbeddedKafka::start()?;
-    for topic in TOPICS {
-        broker.create_topic(topic, PARTITIONS)?;
-    }
-    let produced = broker.produce(seeded_records(arguments.seed, arguments.records))?;
-    let lost = broker.lost_records()?;
-    if lost > 0 {
-        return Err(Error::internal(format!(
-            "the embedded broker dropped {lost} records before they were read"
-        )));
+    let mut broker = match &arguments.bootstrap_servers {
+        Some(servers) => DemoBroker::connect(servers)?,
+        None => DemoBroker::embedded()?,
+    };
+    check_records(arguments.records, broker.capacity_bytes(PARTITIONS))?;
+    let lake = Lake::new(empty_directory(arguments.dir.as_deref())?);
+    print_line("Weir demo: Kafka -> bronze -> silver -> gold, each record exactly once\n")?;
+    let topics = match &arguments.bootstrap_servers {
+        None => {
+            print_line("broker      librdkafka's mock cluster, in this process (not Apache Kafka)")?;
+            Topics {
+                orders: "raw.orders".to_owned(),
+                clicks: "raw.clicks".to_owned(),
+            }
+        }
+        Some(servers) => {
+            print_line(format_args!("broker      {servers}"))?;
+            // The lake's directory is new, so its name makes topics that are, too.
+            let process = std::process::id();
+            let now = chrono::Utc::now().timestamp_millis();
+            Topics {
+                orders: format!("weir-demo-{now}-{process}.orders"),
+                clicks: format!("weir-demo-{now}-{process}.clicks"),
+            }
+        }
+    };
+    for topic in [&topics.orders, &topics.clicks] {
+        broker.create_topic(topic, PARTITIONS).await?;
     }
     print_line(format_args!(
-        "produced    {produced} records into {} topics x {PARTITIONS} partitions, seed {}, {:.2} s",
-        TOPICS.len(),
-        arguments.seed,
-        begun.elapsed().as_secs_f64()
+        "topics      {} and {}, {PARTITIONS} partitions each",
+        topics.orders, topics.clicks
     ))?;
+    print_line(format_args!("files       {}\n", lake.dir().display()))?;
 
-    let table = dir.join("bronze");
-    let begun = Instant::now();
-    let outcome = drain(&broker, &dir, &table).await?;
-    let took = begun.elapsed().as_secs_f64();
-    print_line(format_args!(
-        "drained     {} records in {} batches, table version {}, {took:.2} s, {:.0} records/s\n",
-        outcome.rows,
-        outcome.batches,
-        outcome.delta_version.unwrap_or_default(),
-        outcome.rows as f64 / took
-    ))?;
-    account(&table, produced, &outcome).await?;
-    print_line(format_args!("\nfiles       {}", dir.display()))
+    let first_day = NaiveDate::from_ymd_opt(2026, 1, 30)
+        .ok_or_else(|| Error::internal("2026-01-30 is no date"))?;
+    let maker = Maker::new(arguments.seed, arguments.records, first_day, topics.clone());
+    let done = Pipeline::new(&broker, &lake, &topics, maker)
+        .run(first_day, arguments.records)
+        .await;
+    // The topics of a run that failed go, too: its files tell the rest.
+    let deleted = broker.delete_topics().await;
+    let (made, steps) = done?;
+    deleted?;
+    account::show(&lake).await?;
+    steps.print()?;
+    account::close(&lake, &made).await?;
+    print_line(format_args!("\nfiles       {}", lake.dir().display()))
 }
 
-/// The job itself, as its command line would start it.
-async fn drain(broker: &EmbeddedKafka, dir: &Path, table: &Path) -> Result<Drained> {
-    let arguments = kafka_to_bronze::Arguments::try_parse_from([
-        kafka_to_bronze::NAME,
-        "--bootstrap-servers",
-        &broker.bootstrap_servers(),
-        "--topics",
-        &TOPICS.join(","),
-        &format!("--out={}", table.display()),
-        &format!("--checkpoint={}", dir.join("checkpoint").display()),
-        "--max-offsets-per-trigger",
-        "40000",
-    ])
-    .map_err(|error| Error::internal(error.to_string()))?;
-    let (outcome, kind) =
-        kafka_to_bronze::run(arguments, CancellationToken::new(), Vec::new()).await;
-    match (&outcome.error, outcome.status) {
-        (None, Status::Succeeded) => Ok(outcome.details),
-        (error, status) => Err(Error::new(
-            kind.unwrap_or(ErrorKind::Internal),
-            match error {
-                Some(error) => error.message.clone(),
-                None => format!("the job ended as {status:?}"),
-            },
-        )),
+fn check_records(records: u64, capacity_per_topic: Option<u64>) -> Result<()> {
+    // Two topics, but one partition is fuller than another.
+    let most = capacity_per_topic.map_or(u64::MAX, |bytes| bytes / RECORD_BYTES_MAX * 2);
+    if (1..=most).contains(&records) {
+        return Ok(());
     }
-}
-
-/// Reads the table back: a few rows, rows per topic, and whether every record is there once.
-async fn account(table: &Path, produced: u64, outcome: &Drained) -> Result<()> {
-    let session = Session::builder().app_name("demo").create().await?;
-    let bronze = session.read().delta(&table.to_string_lossy()).await?;
-    bronze
-        .clone()
-        .select([
-            col("topic"),
-            col("partition"),
-            col("offset"),
-            col("kafka_timestamp"),
-            col("message_key"),
-            col("message_value"),
-        ])?
-        .order_by([col("topic"), col("partition"), col("offset")])?
-        .show_rows(5, Some(44))
-        .await?;
-    bronze
-        .clone()
-        .group_by([col("topic")])
-        .count()?
-        .order_by([col("topic")])?
-        .show()
-        .await?;
-    let rows = bronze.count().await?;
-    let distinct = bronze
-        .select([col("topic"), col("partition"), col("offset")])?
-        .distinct()?
-        .count()
-        .await?;
-    print_line(format_args!(
-        "\nproduced {produced} = drained {} = in the table {rows} = distinct {distinct}",
-        outcome.rows
-    ))?;
-    if [outcome.rows, rows, distinct] != [produced; 3] {
-        return Err(Error::internal(
-            "the records do not add up: this is a defect of Weir",
-        ));
-    }
-    print_line("every record is there, exactly once")
+    let holder = match capacity_per_topic {
+        Some(_) => format!("the embedded broker holds 1 to {most}"),
+        None => "it takes at least 1".to_owned(),
+    };
+    Err(Error::invalid_argument(format!(
+        "--records is {records}; {holder}"
+    )))
 }
 
 fn empty_directory(wanted: Option<&Path>) -> Result<PathBuf> {

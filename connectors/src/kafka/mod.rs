@@ -19,7 +19,7 @@ mod check_range;
 mod cluster;
 mod codec;
 mod config;
-mod embedded;
+mod demo;
 mod exec;
 mod native;
 mod offsets;
@@ -42,7 +42,7 @@ mod table;
 mod mock_tests;
 
 pub use codec::KafkaReadCodec;
-pub use embedded::{EmbeddedKafka, EmbeddedRecord};
+pub use demo::{DemoBroker, DemoRecord};
 pub use exec::KafkaReadExec;
 pub use options::{BATCH_OPTIONS, KAFKA_PREFIX, STREAM_OPTIONS};
 pub use schema::kafka_schema;
