@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{Datelike, Days, NaiveDate};
+use weir::datafusion::common::ScalarValue;
+use weir::datafusion::logical_expr::{Expr, lit};
 use weir::{Error, Result};
 
 use crate::value::look_up;
@@ -39,6 +41,12 @@ impl Day {
     #[must_use]
     pub fn sql(self) -> String {
         format!("DATE '{self}'")
+    }
+
+    /// As a literal of a dataframe.
+    #[must_use]
+    pub fn literal(self) -> Expr {
+        lit(ScalarValue::Date32(Some(self.since_epoch())))
     }
 
     /// Days since 1970-01-01, as Arrow keeps a date.

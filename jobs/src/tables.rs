@@ -5,6 +5,9 @@ use weir::{DataFrame, ErrorKind, Result};
 
 use crate::value::resolve_pair;
 
+/// How often a job starts over when another writer was at the rows it replaces.
+const TRIES_MAX: u32 = 5;
+
 /// A session for job `name` with the settings of its `--conf`.
 ///
 /// # Errors
@@ -37,4 +40,57 @@ pub async fn newest_version(session: &Session, location: &str) -> Result<Option<
 pub async fn at_version(session: &Session, location: &str, version: u64) -> Result<DataFrame> {
     let reader = session.read().option("versionAsOf", version);
     reader.delta(location).await
+}
+
+/// Computes and replaces rows of the table at `location` by `attempt`, which starts over, up to five times
+/// in all, when another writer changed what it replaces: it reads again what it decides by.
+///
+/// # Errors
+/// Those of `attempt`; `Conflict` when the last try met one, too.
+pub async fn retry_conflicts<T>(
+    location: &str,
+    mut attempt: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
+    let mut tries = 1;
+    loop {
+        match attempt().await {
+            Err(error) if error.kind() == ErrorKind::Conflict && tries < TRIES_MAX => {
+                tries += 1;
+                tracing::info!(%error, tries, location, "another writer changed the table; starting over");
+            }
+            done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir::Error;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn conflict_starts_over_and_another_error_or_the_fifth_conflict_ends_it() {
+        for (conflicts, expected_tries, succeeds) in [(0, 1, true), (4, 5, true), (5, 5, false)] {
+            let mut tries = 0;
+            let done = retry_conflicts("table", async || {
+                tries += 1;
+                if tries <= conflicts {
+                    return Err(Error::new(ErrorKind::Conflict, "another writer"));
+                }
+                Ok(tries)
+            })
+            .await;
+            assert_eq!(done.is_ok(), succeeds, "{conflicts}");
+            assert_eq!(tries, expected_tries, "{conflicts}");
+        }
+        let mut tries = 0;
+        let failed: Result<()> = retry_conflicts("table", async || {
+            tries += 1;
+            Err(Error::internal("another error"))
+        })
+        .await;
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(tries, 1);
+    }
 }

@@ -9,17 +9,14 @@ use weir::datafusion::arrow::util::display::array_value_to_string;
 use weir::datafusion::common::JoinType;
 use weir::prelude::*;
 use weir::program::print_line;
-use weir::{DataFrame, Error, ErrorKind, Result, SaveMode};
+use weir::{DataFrame, Error, Result, SaveMode};
 
 use super::arguments::Arguments;
 use super::layered::Layered;
 use super::settle::{KEY, Settled};
 use crate::dates::Day;
 use crate::program::{Ended, unless_stopped};
-use crate::tables::{at_version, newest_version, session};
-
-/// How often the job starts over when another writer was at silver's same dates.
-const TRIES_MAX: u32 = 5;
+use crate::tables::{at_version, newest_version, retry_conflicts, session};
 
 /// Processes one load. Dropped at any moment, it leaves each table as it was or as it is to be.
 pub async fn run(arguments: Arguments, stop: CancellationToken) -> Ended<Layered> {
@@ -46,16 +43,10 @@ async fn load(arguments: &Arguments) -> Result<Layered> {
     let valid = arguments
         .entity
         .silver(checked.valid(), arguments.load_date)?;
-    let mut tries = 1;
-    loop {
-        match silver(&session, arguments, valid.clone(), &mut layered).await {
-            Err(error) if error.kind() == ErrorKind::Conflict && tries < TRIES_MAX => {
-                tries += 1;
-                tracing::info!(%error, tries, "another writer changed silver; starting over");
-            }
-            done => break done?,
-        }
-    }
+    retry_conflicts(&arguments.silver, async || {
+        silver(&session, arguments, valid.clone(), &mut layered).await
+    })
+    .await?;
     account(&session, arguments, &mut layered).await?;
     Ok(layered)
 }
@@ -143,7 +134,7 @@ async fn silver(
     }
     let mut rows = settled.winners()?;
     if let Some(current) = current {
-        let literals = dates.iter().map(|day| lit_day(*day)).collect();
+        let literals = dates.iter().map(|day| day.literal()).collect();
         let mut kept = current
             .filter(col("event_date").in_list(literals, false))?
             .filter(others)?;
@@ -183,12 +174,6 @@ async fn days_of(rows: DataFrame) -> Result<Vec<Day>> {
         days.extend((0..column.len()).filter_map(|row| Day::from_epoch(column.value(row))));
     }
     Ok(days)
-}
-
-fn lit_day(day: Day) -> weir::datafusion::logical_expr::Expr {
-    lit(weir::datafusion::common::ScalarValue::Date32(Some(
-        day.since_epoch(),
-    )))
 }
 
 /// Reads both tables back and checks that every bronze row is somewhere.

@@ -33,6 +33,8 @@ fn main() -> ExitCode {
     match job.to_str() {
         Some("kafka_to_bronze") => weir_jobs::kafka_to_bronze::main(arguments, listeners),
         Some("bronze_to_silver") => weir_jobs::bronze_to_silver::main(arguments),
+        Some("silver_to_gold") => weir_jobs::silver_to_gold::main(arguments),
+        Some("sessionize") => weir_jobs::sessionize::main(arguments),
         Some("check_table") => weir_jobs::check_table::main(arguments),
         _ => panic!("no job {}", job.display()),
     }
