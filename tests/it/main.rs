@@ -25,6 +25,7 @@ mod gold;
 mod job;
 mod kill;
 mod offsets;
+mod pipeline;
 mod records;
 mod sessions;
 mod silver;

@@ -44,9 +44,10 @@ pub(super) async fn show(lake: &Lake) -> Result<()> {
 pub(super) async fn close(lake: &Lake, made: &Made) -> Result<()> {
     let session = Session::builder().app_name("demo").create().await?;
     let mut found = [0; 4];
-    for (count, name) in found
-        .iter_mut()
-        .zip(["bronze", "silver_orders", "silver_clicks", "quarantine"])
+    for (count, name) in
+        found
+            .iter_mut()
+            .zip(["bronze", "silver_orders", "silver_clicks", "quarantine"])
     {
         *count = lake.read(&session, name).await?.count().await?;
     }
@@ -57,8 +58,16 @@ pub(super) async fn close(lake: &Lake, made: &Made) -> Result<()> {
         "\nproduced {records} = bronze {bronze} = orders {orders} + clicks {clicks} + quarantine {quarantine} + duplicates {}",
         made.duplicates
     ))?;
-    print_line(format_args!("clicks {clicks} = clicks in sessions {in_sessions}"))?;
-    let wanted = [made.records, made.orders, made.clicks, made.broken, made.clicks];
+    print_line(format_args!(
+        "clicks {clicks} = clicks in sessions {in_sessions}"
+    ))?;
+    let wanted = [
+        made.records,
+        made.orders,
+        made.clicks,
+        made.broken,
+        made.clicks,
+    ];
     if [bronze, orders, clicks, quarantine, in_sessions] != wanted {
         return Err(Error::internal(format!(
             "the records do not add up, there must be {made:?}: this is a defect of Weir"
@@ -71,7 +80,10 @@ pub(super) async fn close(lake: &Lake, made: &Made) -> Result<()> {
 async fn total(rows: DataFrame, column: &str) -> Result<u64> {
     use weir::datafusion::arrow::array::cast::AsArray;
     use weir::datafusion::arrow::datatypes::Int64Type;
-    let sum = rows.agg([sum(col(column).cast("bigint")?)])?.collect().await?;
+    let sum = rows
+        .agg([sum(col(column).cast("bigint")?)])?
+        .collect()
+        .await?;
     let value = sum.first().and_then(|batch| {
         let column = batch.column(0).as_primitive_opt::<Int64Type>()?;
         column.iter().next().flatten()

@@ -41,7 +41,12 @@ impl Lake {
     /// Writes the products: `product_id`, `name`, `category`.
     pub(super) async fn write_products(&self) -> Result<u64> {
         let column = |text: fn(u32) -> String| -> ArrayRef {
-            Arc::new((0..PRODUCTS_KNOWN).map(text).map(Some).collect::<StringArray>())
+            Arc::new(
+                (0..PRODUCTS_KNOWN)
+                    .map(text)
+                    .map(Some)
+                    .collect::<StringArray>(),
+            )
         };
         let rows = RecordBatch::try_from_iter([
             ("product_id", column(|n| format!("p{n}"))),

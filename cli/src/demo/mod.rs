@@ -56,7 +56,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     print_line("Weir demo: Kafka -> bronze -> silver -> gold, each record exactly once\n")?;
     let topics = match &arguments.bootstrap_servers {
         None => {
-            print_line("broker      librdkafka's mock cluster, in this process (not Apache Kafka)")?;
+            print_line(
+                "broker      librdkafka's mock cluster, in this process (not Apache Kafka)",
+            )?;
             Topics {
                 orders: "raw.orders".to_owned(),
                 clicks: "raw.clicks".to_owned(),

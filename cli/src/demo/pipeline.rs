@@ -2,9 +2,7 @@
 
 use chrono::{Days, NaiveDate};
 use weir::{DemoBroker, Error, Result};
-use weir_jobs::{
-    bronze_to_silver, check_table, kafka_to_bronze, sessionize, silver_to_gold,
-};
+use weir_jobs::{bronze_to_silver, check_table, kafka_to_bronze, sessionize, silver_to_gold};
 
 use super::lake::Lake;
 use super::records::{Day, Made, Maker, Topics};
@@ -97,7 +95,10 @@ impl<'a> Pipeline<'a> {
                 drain,
             )
             .await?;
-        for (entity, topic) in [("orders", &self.topics.orders), ("clicks", &self.topics.clicks)] {
+        for (entity, topic) in [
+            ("orders", &self.topics.orders),
+            ("clicks", &self.topics.clicks),
+        ] {
             let silver = self.lake.table(&format!("silver_{entity}"));
             let quarantine = self.lake.table("quarantine");
             let arguments = [
@@ -127,16 +128,26 @@ impl<'a> Pipeline<'a> {
 
     /// Gold and sessions of both days.
     async fn gold(&mut self, first: NaiveDate, last: NaiveDate) -> Result<()> {
-        let (orders, clicks) = (self.lake.table("silver_orders"), self.lake.table("silver_clicks"));
+        let (orders, clicks) = (
+            self.lake.table("silver_orders"),
+            self.lake.table("silver_clicks"),
+        );
         let (products, gold) = (self.lake.table("products"), self.lake.table("gold_revenue"));
         let dates = format!("{first}..{last}");
         let arguments = [
-            "--silver", &orders, "--products", &products, "--gold", &gold, "--date", &dates,
+            "--silver",
+            &orders,
+            "--products",
+            &products,
+            "--gold",
+            &gold,
+            "--date",
+            &dates,
         ];
         self.steps
             .step(
                 &format!("silver_to_gold {dates}"),
-                |goldened: &silver_to_gold::Aggregated| goldened.silver_rows,
+                |done: &silver_to_gold::Gold| done.silver_rows,
                 run_job(&arguments, silver_to_gold::run),
             )
             .await?;

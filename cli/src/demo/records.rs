@@ -163,7 +163,11 @@ impl Maker {
         let mut value = if is_order {
             let quantity = random.random_range(1..5);
             let cents = quantity * random.random_range(100..50_000);
-            let sign = if fault == Fault::NegativeAmount { "-" } else { "" };
+            let sign = if fault == Fault::NegativeAmount {
+                "-"
+            } else {
+                ""
+            };
             json!({
                 "event_id": format!("o{number}"),
                 "order_id": format!("order-{number}"),
@@ -194,7 +198,11 @@ impl Maker {
         if fault == Fault::Truncated {
             bytes.truncate(bytes.len() / 2);
         }
-        let topic = if is_order { &self.topics.orders } else { &self.topics.clicks };
+        let topic = if is_order {
+            &self.topics.orders
+        } else {
+            &self.topics.clicks
+        };
         Record {
             is_order,
             fault,
