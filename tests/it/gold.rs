@@ -6,6 +6,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
+use crate::bronze::RUN_WITHIN;
 use crate::layers::{Layers, Shape, random};
 
 const SILVER: Shape<'_> = (
@@ -444,4 +445,38 @@ async fn killed_at_random_moments_gold_is_as_before_or_as_after_and_in_the_end_a
     println!("{replaced} of 8 kills came after the commit");
     gold.run(&range).await;
     assert_eq!(gold.rows().await, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_that_another_one_overtook_starts_over_from_the_newer_silver() {
+    let Some(gold) = Gold::new().await else {
+        return;
+    };
+    let mut random = random();
+    let range = format!("{}..{}", DAYS[0], DAYS[3]);
+    gold.products(&dimension()).await;
+    gold.silver(&random_orders(&mut random, 300)).await;
+    let begun = Instant::now();
+    gold.run(&range).await;
+    let longest = begun.elapsed();
+    let arguments = gold.arguments(&range);
+    let arguments = as_str(&arguments);
+    let mut overtaken = 0;
+    for _ in 0..30 {
+        let late = gold
+            .0
+            .pause_at_random(&arguments, &mut random, longest)
+            .await;
+        gold.silver(&random_orders(&mut random, 300)).await;
+        gold.run(&range).await;
+        late.resume();
+        let finished = late.wait(RUN_WITHIN).await.expect_success();
+        let expected = gold.expected(DAYS[0], DAYS[3]).await;
+        assert_eq!(gold.rows().await, expected, "{finished}");
+        overtaken += i32::from(finished.stderr.contains("starting over"));
+        if overtaken == 2 {
+            return;
+        }
+    }
+    panic!("only {overtaken} of 30 runs were overtaken");
 }

@@ -101,20 +101,24 @@ impl Layers {
         expect_error(&finished.last_json(), kind, parts);
     }
 
-    /// Starts the job and kills it at a random moment, as late as it took to run `longest`. Whether it had
-    /// ended by itself.
-    pub async fn kill_at_random(
+    /// Starts the job and kills it at a random moment within `longest`.
+    pub async fn kill_at_random(&self, arguments: &[&str], random: &mut StdRng, longest: Duration) {
+        self.pause_at_random(arguments, random, longest)
+            .await
+            .kill();
+    }
+
+    /// Starts the job and stops it (SIGSTOP) at a random moment within `longest`.
+    pub async fn pause_at_random(
         &self,
         arguments: &[&str],
         random: &mut StdRng,
         longest: Duration,
-    ) -> bool {
-        let mut process = self.start(arguments);
-        let moment = random.random_range(Duration::ZERO..longest);
-        tokio::time::sleep(moment).await;
-        let ended = !process.is_running();
-        process.kill();
-        ended
+    ) -> Process {
+        let process = self.start(arguments);
+        tokio::time::sleep(random.random_range(Duration::ZERO..longest)).await;
+        process.pause();
+        process
     }
 }
 
