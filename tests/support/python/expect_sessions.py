@@ -1,6 +1,6 @@
-"""Makes sessions as sessionize does, in plain Python over all of the table: the rows of one day, one line of JSON each.
+"""Makes sessions as sessionize does, in plain Python over all of the table: the rows of some days, one line of JSON each.
 
-    expect_sessions.py SILVER DAY GAP_SECONDS
+    expect_sessions.py SILVER DAY,DAY... GAP_SECONDS
 """
 
 import datetime
@@ -19,15 +19,16 @@ MICROSECOND = datetime.timedelta(microseconds=1)
 
 
 def main():
-    silver, day, gap = sys.argv[1:]
-    day, gap = datetime.date.fromisoformat(day), datetime.timedelta(seconds=float(gap))
+    silver, days, gap = sys.argv[1:]
+    days = {datetime.date.fromisoformat(day) for day in days.split(",")}
+    gap = datetime.timedelta(seconds=float(gap))
     events = defaultdict(list)
     for row in DeltaTable(silver).to_pyarrow_dataset().to_table(columns=["user_id", "event_time"]).to_pylist():
         if row["user_id"] is not None:
             events[row["user_id"]].append(row["event_time"].astimezone(datetime.timezone.utc))
     for user, times in events.items():
         for session in sessions(sorted(times), gap):
-            if session[0].date() == day:
+            if session[0].date() in days:
                 print(json.dumps(described(user, session)))
 
 
