@@ -24,6 +24,7 @@ mod functions;
 mod gold;
 mod job;
 mod kill;
+mod layers;
 mod offsets;
 mod pipeline;
 mod records;

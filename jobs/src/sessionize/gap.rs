@@ -1,6 +1,5 @@
 //! The time that ends a session.
 
-use std::fmt;
 use std::time::Duration;
 
 use weir::datafusion::logical_expr::{Expr, lit};
@@ -34,13 +33,6 @@ impl Gap {
     /// As a literal of a dataframe, in microseconds.
     pub(super) fn literal(self) -> Expr {
         lit(self.micros)
-    }
-}
-
-impl fmt::Display for Gap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = Duration::from_micros(self.micros.unsigned_abs());
-        write!(f, "{micros:?}")
     }
 }
 
