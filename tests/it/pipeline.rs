@@ -40,7 +40,9 @@ impl Pipeline {
         let python = python_or_skip().await?;
         let mut topics = BTreeMap::new();
         for entity in ["orders", "clicks"] {
-            let topic = broker.new_topic(entity, PARTITIONS).await;
+            // The records' days are older than what a broker keeps by default.
+            let kept = [("retention.ms", "-1")];
+            let topic = broker.new_topic_with(entity, PARTITIONS, &kept).await;
             topics.insert(entity.to_owned(), topic);
         }
         Some(Self {
@@ -185,8 +187,12 @@ async fn two_days_with_every_job_killed_and_rerun_give_the_tables_of_plain_pytho
     };
     let lake = pipeline.lake.path().display().to_string();
     let seed = pipeline.random.random::<u32>().to_string();
-    pipeline.script(&["make", &lake, &seed, RECORDS_PER_DAY]).await;
-    pipeline.script(&["products", &pipeline.url("products")]).await;
+    pipeline
+        .script(&["make", &lake, &seed, RECORDS_PER_DAY])
+        .await;
+    pipeline
+        .script(&["products", &pipeline.url("products")])
+        .await;
 
     // The first day's layers are there before the second day comes, with its late and repeated records.
     for (number, day) in DAYS.into_iter().enumerate() {

@@ -134,8 +134,10 @@ impl DemoBroker {
                     .map_err(refused)?;
             }
             Home::Real { admin, .. } => {
-                // -1: as many replicas as the broker's default says.
-                let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+                // -1: as many replicas as the broker's default says. Records of a demo have times of
+                // their own, which may be older than what a broker keeps.
+                let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))
+                    .set("retention.ms", "-1");
                 let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
                 let made = admin.create_topics(&[new], &options).await;
                 for made in made.map_err(refused)? {

@@ -17,6 +17,8 @@ import sys
 from collections import Counter, defaultdict
 from decimal import Decimal
 
+from delta_rows import end
+
 DAYS = ["2026-01-30", "2026-01-31"]
 PARTITIONS = 3
 GAP = dt.timedelta(minutes=30)
@@ -291,3 +293,4 @@ if __name__ == "__main__":
         check(pathlib.Path(rest[0]), pathlib.Path(rest[1]))
     else:
         sys.exit(__doc__)
+    end(0)
