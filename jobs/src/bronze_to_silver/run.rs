@@ -39,7 +39,7 @@ async fn load(arguments: &Arguments) -> Result<Layered> {
     let rejected = arguments
         .entity
         .quarantine(checked.quarantined(), arguments.load_date)?;
-    quarantine(&session, arguments, rejected, &mut layered).await?;
+    quarantine(arguments, rejected).await?;
     let valid = arguments
         .entity
         .silver(checked.valid(), arguments.load_date)?;
@@ -51,29 +51,9 @@ async fn load(arguments: &Arguments) -> Result<Layered> {
     Ok(layered)
 }
 
-/// Replaces what earlier runs of this load put into quarantine.
-async fn quarantine(
-    session: &Session,
-    arguments: &Arguments,
-    rejected: DataFrame,
-    layered: &mut Layered,
-) -> Result<()> {
-    let location = arguments.quarantine();
-    let mut rules = BTreeMap::new();
-    let by_rule = rejected.clone().group_by([col("rule")]).count()?;
-    for batch in by_rule.collect().await? {
-        for row in 0..batch.num_rows() {
-            let rule = array_value_to_string(batch.column(0), row)
-                .map_err(|error| Error::internal("a rule's name is no text").with_source(error))?;
-            let count = batch.column(1).as_primitive_opt::<Int64Type>();
-            let count = count.ok_or_else(|| Error::internal("a count is no bigint"))?;
-            rules.insert(rule, u64::try_from(count.value(row)).unwrap_or_default());
-        }
-    }
-    layered.rules = rules;
-    if layered.rules.is_empty() && newest_version(session, &location).await?.is_none() {
-        return Ok(());
-    }
+/// Replaces what earlier runs of this load put into quarantine. Without a broken row, too: whether there
+/// is one would take another look at every record.
+async fn quarantine(arguments: &Arguments, rejected: DataFrame) -> Result<()> {
     rejected
         .write()
         .format("delta")
@@ -87,7 +67,7 @@ async fn quarantine(
                 arguments.load_date
             ),
         )
-        .save(&location)
+        .save(&arguments.quarantine())
         .await
 }
 
@@ -176,6 +156,21 @@ async fn days_of(rows: DataFrame) -> Result<Vec<Day>> {
     Ok(days)
 }
 
+/// How many of the quarantined `rows` break which rule first.
+async fn by_rule(rows: DataFrame) -> Result<BTreeMap<String, u64>> {
+    let mut rules = BTreeMap::new();
+    for batch in rows.group_by([col("rule")]).count()?.collect().await? {
+        let counts = batch.column(1).as_primitive_opt::<Int64Type>();
+        let counts = counts.ok_or_else(|| Error::internal("a count is no bigint"))?;
+        for row in 0..batch.num_rows() {
+            let rule = array_value_to_string(batch.column(0), row)
+                .map_err(|error| Error::internal("a rule's name is no text").with_source(error))?;
+            rules.insert(rule, u64::try_from(counts.value(row)).unwrap_or_default());
+        }
+    }
+    Ok(rules)
+}
+
 /// Reads both tables back and checks that every bronze row is somewhere.
 async fn account(session: &Session, arguments: &Arguments, layered: &mut Layered) -> Result<()> {
     let load_date = arguments.load_date.to_string();
@@ -190,7 +185,8 @@ async fn account(session: &Session, arguments: &Arguments, layered: &mut Layered
     if let Some(version) = layered.quarantine_version {
         let rows = at_version(session, &quarantine, version).await?;
         let own = of_load.and(col("entity").eq(lit(arguments.entity.name())));
-        layered.quarantined_rows = rows.filter(own)?.count().await?;
+        layered.rules = by_rule(rows.filter(own)?).await?;
+        layered.quarantined_rows = layered.rules.values().sum();
     }
     let sum = layered.silver_rows + layered.duplicate_rows + layered.quarantined_rows;
     print_line(format_args!(
