@@ -427,22 +427,21 @@ async fn killed_at_random_moments_gold_is_as_before_or_as_after_and_in_the_end_a
     gold.silver(&random_orders(&mut random, 500)).await;
     let begun = Instant::now();
     gold.run(&range).await;
-    let longest = begun.elapsed();
+    let usual = begun.elapsed();
     let before = gold.rows().await;
     gold.silver(&random_orders(&mut random, 3_000)).await;
     let after = gold.expected(DAYS[0], DAYS[3]).await;
     assert_ne!(before, after);
     let arguments = gold.arguments(&range);
-    let mut replaced = 0;
-    for _ in 0..8 {
-        gold.0
-            .kill_at_random(&as_str(&arguments), &mut random, longest)
-            .await;
-        let rows = gold.rows().await;
-        assert!(rows == before || rows == after, "{rows:?}");
-        replaced += i32::from(rows == after);
-    }
-    println!("{replaced} of 8 kills came after the commit");
+    gold.0
+        .kill_until_replaced(
+            &as_str(&arguments),
+            &mut random,
+            usual,
+            ("gold", &COLUMNS),
+            [&before, &after],
+        )
+        .await;
     gold.run(&range).await;
     assert_eq!(gold.rows().await, after);
 }
