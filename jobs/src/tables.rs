@@ -1,7 +1,7 @@
 //! What batch jobs do with tables: find their version, and open them at one.
 
 use weir::prelude::*;
-use weir::{DataFrame, ErrorKind, Result};
+use weir::{DataFrame, Error, ErrorKind, Result, SaveMode};
 
 use crate::value::resolve_pair;
 
@@ -42,6 +42,39 @@ pub async fn at_version(session: &Session, location: &str, version: u64) -> Resu
     reader.delta(location).await
 }
 
+/// Replaces the rows of the table at `location` that `condition` is true of by `rows`, which were computed
+/// when the table was at `version`; without one there was no table, and it is made, partitioned by
+/// `partition_by`.
+///
+/// # Errors
+/// `Conflict` when another writer made the table since, or changed what is replaced; as
+/// [`weir::DataFrameWriter::save`].
+pub async fn replace_where(
+    rows: DataFrame,
+    location: &str,
+    partition_by: &str,
+    condition: &str,
+    version: Option<u64>,
+) -> Result<()> {
+    let session = rows.session().clone();
+    let writer = rows.write().format("delta").partition_by([partition_by]);
+    if let Some(version) = version {
+        let writer = writer.mode(SaveMode::Overwrite);
+        let writer = writer.option("replaceWhere", condition);
+        return writer.expected_version(version).save(location).await;
+    }
+    match writer.mode(SaveMode::ErrorIfExists).save(location).await {
+        Err(error)
+            if error.kind() == ErrorKind::InvalidArgument
+                && newest_version(&session, location).await?.is_some() =>
+        {
+            let message = format!("table {location} was made meanwhile; run the job again");
+            Err(Error::new(ErrorKind::Conflict, message).with_source(error))
+        }
+        done => done,
+    }
+}
+
 /// Computes and replaces rows of the table at `location` by `attempt`, which starts over, up to five times
 /// in all, when another writer changed what it replaces: it reads again what it decides by.
 ///
@@ -65,8 +98,6 @@ pub async fn retry_conflicts<T>(
 
 #[cfg(test)]
 mod tests {
-    use weir::Error;
-
     use super::*;
 
     #[tokio::test]

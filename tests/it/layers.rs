@@ -101,22 +101,39 @@ impl Layers {
         expect_error(&finished.last_json(), kind, parts);
     }
 
-    /// Starts the job and kills it at a random moment within `longest`.
-    pub async fn kill_at_random(&self, arguments: &[&str], random: &mut StdRng, longest: Duration) {
-        self.pause_at_random(arguments, random, longest)
-            .await
-            .kill();
+    /// Kills the job at random moments, first early ones, then ever more until one comes after its commit:
+    /// after each, `table` has to hold the rows `before` or the rows `after`. `usual` is what a run takes.
+    pub async fn kill_until_replaced(
+        &self,
+        arguments: &[&str],
+        random: &mut StdRng,
+        usual: Duration,
+        table: (&str, &[&str]),
+        [before, after]: [&[Vec<Value>]; 2],
+    ) {
+        for kill in 0..40 {
+            let within = if kill < 6 { usual / 2 } else { usual * 2 };
+            let mut process = self.pause_at_random(arguments, random, within).await;
+            process.kill();
+            let rows = self.rows(table.0, table.1).await;
+            if rows == after {
+                println!("kill {kill} came after the commit");
+                return;
+            }
+            assert_eq!(rows, before, "after kill {kill}");
+        }
+        panic!("no kill came after the commit");
     }
 
-    /// Starts the job and stops it (SIGSTOP) at a random moment within `longest`.
+    /// Starts the job and stops it (SIGSTOP) at a random moment from now on.
     pub async fn pause_at_random(
         &self,
         arguments: &[&str],
         random: &mut StdRng,
-        longest: Duration,
+        within: Duration,
     ) -> Process {
         let process = self.start(arguments);
-        tokio::time::sleep(random.random_range(Duration::ZERO..longest)).await;
+        tokio::time::sleep(random.random_range(Duration::ZERO..within)).await;
         process.pause();
         process
     }

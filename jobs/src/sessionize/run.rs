@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 use weir::prelude::*;
 use weir::program::print_line;
-use weir::{DataFrame, Error, ErrorKind, Result, SaveMode};
+use weir::{DataFrame, Error, ErrorKind, Result};
 
 use super::arguments::Arguments;
 use super::sessionized::Sessionized;
@@ -11,7 +11,7 @@ use super::sessions::{COLUMNS, Counted, Scope, Tally};
 use crate::dates::Day;
 use crate::inputs::Input;
 use crate::program::{Ended, unless_stopped};
-use crate::tables::{at_version, newest_version, retry_conflicts, session};
+use crate::tables::{at_version, newest_version, replace_where, retry_conflicts, session};
 use crate::totals::Totals;
 
 /// Processes the day. Dropped at any moment, it leaves the table as it was or as it is to be.
@@ -44,20 +44,9 @@ async fn replace(session: &Session, arguments: &Arguments) -> Result<Sessionized
     done.open_sessions = found.tally.open;
 
     let scope = Scope::new(arguments.date, arguments.gap);
-    let mut writer = scope
-        .of_day(found.sessions)?
-        .write()
-        .format("delta")
-        .mode(SaveMode::Overwrite)
-        .partition_by(["session_date"])
-        .option(
-            "replaceWhere",
-            format!("session_date = {}", arguments.date.sql()),
-        );
-    if let Some(version) = out_version {
-        writer = writer.expected_version(version);
-    }
-    let saved = writer.save(&arguments.out).await;
+    let rows = scope.of_day(found.sessions)?;
+    let day = format!("session_date = {}", arguments.date.sql());
+    let saved = replace_where(rows, &arguments.out, "session_date", &day, out_version).await;
     saved.map_err(|error| error.context("--out"))?;
     account(session, arguments, &mut done).await?;
     Ok(done)

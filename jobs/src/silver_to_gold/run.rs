@@ -3,14 +3,14 @@
 use tokio_util::sync::CancellationToken;
 use weir::prelude::*;
 use weir::program::print_line;
-use weir::{Error, Result, SaveMode};
+use weir::{Error, Result};
 
 use super::arguments::Arguments;
 use super::gold::Gold;
 use super::{dimension, revenue};
 use crate::inputs::Input;
 use crate::program::{Ended, unless_stopped};
-use crate::tables::{at_version, newest_version, retry_conflicts, session};
+use crate::tables::{at_version, newest_version, replace_where, retry_conflicts, session};
 use crate::totals::Totals;
 
 /// Processes the dates. Dropped at any moment, it leaves gold as it was or as it is to be.
@@ -43,23 +43,13 @@ async fn replace(session: &Session, arguments: &Arguments) -> Result<Gold> {
 
     let orders = revenue::on_dates(silver.rows, arguments.date)?;
     let rows = revenue::rows(orders.clone(), dimension::rows(&products)?)?;
-    let mut writer = rows
-        .write()
-        .format("delta")
-        .mode(SaveMode::Overwrite)
-        .partition_by(["event_date"])
-        .option(
-            "replaceWhere",
-            format!(
-                "event_date >= {} AND event_date <= {}",
-                arguments.date.first.sql(),
-                arguments.date.last.sql()
-            ),
-        );
-    if let Some(version) = gold_version {
-        writer = writer.expected_version(version);
-    }
-    let saved = writer.save(&arguments.gold).await;
+    let range = arguments.date;
+    let dates = format!(
+        "event_date >= {} AND event_date <= {}",
+        range.first.sql(),
+        range.last.sql()
+    );
+    let saved = replace_where(rows, &arguments.gold, "event_date", &dates, gold_version).await;
     saved.map_err(|error| error.context("--gold"))?;
 
     let expected = Totals::of(&revenue::silver_totals(orders)?).await?;
