@@ -6,4 +6,8 @@
 
 mod golden;
 mod json;
+mod verbs;
+mod verbs_api;
+mod verbs_groups;
+mod verbs_joins;
 mod window;

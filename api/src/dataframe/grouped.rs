@@ -2,9 +2,10 @@
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::functions::math::expr_fn::isnan;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
-use datafusion::logical_expr::{Expr, ExprSchemable, GroupingSet, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, GroupingSet, LogicalPlanBuilder, lit, not};
 use weir_plan::functions::ddl::type_name;
 use weir_plan::{Error, Result};
 
@@ -183,7 +184,7 @@ pub(super) fn aggregate(
     let resolved = |exprs: Vec<Expr>| -> Result<Vec<Expr>> {
         exprs
             .into_iter()
-            .map(|expr| resolve::resolve_named(expr, &schema))
+            .map(|expr| least_numbers(resolve::resolve_named(expr, &schema)?, &schema))
             .collect()
     };
     let (keys, aggregates) = (resolved(keys)?, resolved(aggregates)?);
@@ -238,4 +239,29 @@ pub(super) fn aggregate(
             .project(selected)?
             .build()?)
     })
+}
+
+/// The engine's `min` of floats takes NaN for the least of some groups; in Spark it is the greatest value.
+fn least_numbers(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let expr = expr.transform_up(|expr| {
+        let Expr::AggregateFunction(call) = &expr else {
+            return Ok(Transformed::no(expr));
+        };
+        let [value] = &call.params.args[..] else {
+            return Ok(Transformed::no(expr));
+        };
+        if call.func.name() != "min" || !value.get_type(schema)?.is_floating() {
+            return Ok(Transformed::no(expr));
+        }
+        let mut numbers = call.clone();
+        let number = not(isnan(value.clone()));
+        numbers.params.filter = Some(Box::new(match &call.params.filter {
+            Some(filter) => filter.as_ref().clone().and(number),
+            None => number,
+        }));
+        // Of nothing but NaN it is NaN.
+        let least = functions::coalesce(vec![Expr::AggregateFunction(numbers), expr]);
+        Ok(Transformed::yes(least))
+    })?;
+    Ok(expr.data)
 }

@@ -117,7 +117,12 @@ impl DataFrame {
             let data_type = col(*name).get_type(self.schema())?;
             common = match common {
                 None => Some((name, data_type)),
-                Some((first, common)) => match wider(&common, &data_type) {
+                // Text would be read as numbers; Spark does so in unions, but not here.
+                Some((first, common)) => match wider(&common, &data_type).filter(|_| {
+                    common.is_string() == data_type.is_string()
+                        || common.is_null()
+                        || data_type.is_null()
+                }) {
                     Some(wide) => Some((first, wide)),
                     None => {
                         return Err(Error::invalid_plan(format!(

@@ -42,24 +42,22 @@ impl DataFrame {
             }
         }
         let (own, others) = (self.columns(), other.columns());
-        if !allow_missing_columns {
-            for (name, missing_in, place) in own
-                .iter()
-                .filter(|name| !others.contains(name))
-                .map(|name| (name, &others, "the other dataframe"))
-                .chain(
-                    others
-                        .iter()
-                        .filter(|name| !own.contains(name))
-                        .map(|name| (name, &own, "this dataframe")),
-                )
-            {
-                return Err(Error::invalid_plan(format!(
-                    "union_by_name: {place} has no column {name:?}{}; \
-                     allow_missing_columns makes it null there",
-                    did_you_mean(name, missing_in.iter().map(String::as_str))
-                )));
-            }
+        let mut lacks = own
+            .iter()
+            .filter(|name| !others.contains(name))
+            .map(|name| (name, &others, "the other dataframe"))
+            .chain(
+                others
+                    .iter()
+                    .filter(|name| !own.contains(name))
+                    .map(|name| (name, &own, "this dataframe")),
+            );
+        if !allow_missing_columns && let Some((name, known, place)) = lacks.next() {
+            return Err(Error::invalid_plan(format!(
+                "union_by_name: {place} has no column {name:?}{}; \
+                 allow_missing_columns makes it null there",
+                did_you_mean(name, known.iter().map(String::as_str))
+            )));
         }
         let mut names = own.clone();
         names.extend(others.iter().filter(|name| !own.contains(name)).cloned());

@@ -52,10 +52,8 @@ fn numeric(one: &DataType, other: &DataType) -> Option<DataType> {
                 i8::try_from(scale).ok()?,
             ))
         }
-        // A float cannot hold an int.
-        _ if matches!((one, other), (Float32, Int32 | Int64 | Decimal128(..)))
-            || matches!((one, other), (Int32 | Int64 | Decimal128(..), Float32)) =>
-        {
+        // A float cannot hold every whole number; Spark asks no closer.
+        _ if one != &Float64 && other != &Float64 && (one == &Float32 || other == &Float32) => {
             Some(Float64)
         }
         _ => Some(if rank >= other_rank { one } else { other }.clone()),
