@@ -10,6 +10,7 @@ use weir_plan::functions::ddl::type_name;
 use weir_plan::{Error, Result};
 
 use super::pivot::Pivot;
+use super::widen::plain;
 use super::{DataFrame, resolve};
 use crate::functions::{self, col};
 
@@ -160,7 +161,7 @@ impl GroupedData {
                 return Err(Error::invalid_plan(format!(
                     "{name}() takes numeric columns, and {column:?} is {}; \
                      agg() takes other aggregates",
-                    type_name(&data_type)
+                    type_name(plain(&data_type))
                 )));
             }
             aggregates.push(aggregate(resolved).alias(format!("{name}({column})")));
@@ -170,7 +171,7 @@ impl GroupedData {
 }
 
 fn is_numeric(data_type: &DataType) -> bool {
-    data_type.is_numeric()
+    plain(data_type).is_numeric()
 }
 
 /// Groups `frame` and computes `aggregates`, which need not be aggregates all the way down.

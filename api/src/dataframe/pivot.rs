@@ -11,7 +11,7 @@ use weir_plan::{Error, Result};
 
 use super::arguments::IntoColumn;
 use super::grouped::{Grouping, aggregate};
-use super::widen::wider;
+use super::widen::{plain, wider};
 use super::{DataFrame, resolve};
 use crate::functions::col;
 
@@ -36,7 +36,7 @@ impl Pivot {
                 "pivot() needs the values that become columns; Weir does not look them up",
             ));
         }
-        let data_type = on.get_type(schema)?;
+        let data_type = plain(&on.get_type(schema)?).clone();
         let values = values
             .into_iter()
             .map(|value| {
@@ -114,7 +114,7 @@ impl DataFrame {
         let mut common = None;
         for name in &values {
             self.check_columns([*name])?;
-            let data_type = col(*name).get_type(self.schema())?;
+            let data_type = plain(&col(*name).get_type(self.schema())?).clone();
             common = match common {
                 None => Some((name, data_type)),
                 // Text would be read as numbers; Spark does so in unions, but not here.

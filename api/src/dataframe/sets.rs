@@ -10,7 +10,7 @@ use weir_plan::functions::ddl::type_name;
 use weir_plan::options::did_you_mean;
 use weir_plan::{Error, Result};
 
-use super::widen::wider;
+use super::widen::{plain, wider};
 use super::{DataFrame, resolve};
 use crate::functions::col;
 
@@ -172,9 +172,9 @@ impl DataFrame {
                         "{verb}: column {} is {:?} ({}) here and {:?} ({}) there; cast one of them",
                         at + 1,
                         field.name(),
-                        type_name(field.data_type()),
+                        type_name(plain(field.data_type())),
                         other.name(),
-                        type_name(other.data_type()),
+                        type_name(plain(other.data_type())),
                     ))
                 })
             })

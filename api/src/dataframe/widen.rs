@@ -8,8 +8,20 @@ use datafusion::arrow::datatypes::TimeUnit;
 /// Digits of Spark's widest decimal.
 const MAX_DIGITS: i32 = 38;
 
+/// The type of a column's values, however they are stored: partition columns come as dictionaries.
+pub(super) fn plain(data_type: &DataType) -> &DataType {
+    match data_type {
+        Dictionary(_, values) => plain(values),
+        other => other,
+    }
+}
+
 /// The type that rows of `one` and of `other` have together, if there is one.
 pub(super) fn wider(one: &DataType, other: &DataType) -> Option<DataType> {
+    if one == other {
+        return Some(one.clone());
+    }
+    let (one, other) = (plain(one), plain(other));
     if one == other {
         return Some(one.clone());
     }

@@ -327,7 +327,7 @@ async fn session_cases(
             "spark.createDataFrame([(','.join(orders.columns), str(orders.dtypes))], 'a STRING, b STRING')",
             one(vec![
                 lit(orders.columns().join(",")).alias("a"),
-                lit(format!("{:?}", orders.dtypes()).replace('"', "'")).alias("b"),
+                lit(format!("{:?}", orders.dtypes()).replace("\"", "'")).alias("b"),
             ]),
         ),
         (

@@ -124,12 +124,15 @@ const GOLDEN: &[&str] = &["verbs.rs", "verbs_joins.rs", "verbs_groups.rs"];
 #[test]
 fn every_verb_is_shown_by_a_golden_case_or_a_named_test() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("it");
+    // Without the cases' names: they are PySpark, whose methods are called much the same.
     let golden: String = GOLDEN
         .iter()
         .map(|file| std::fs::read_to_string(here.join("functions").join(file)).unwrap())
+        .map(|text| without_strings(&text))
         .collect();
     let verbs = public_verbs();
     assert!(verbs.contains("DataFrame::join") && verbs.contains("GroupedData::pivot"));
+    assert_eq!(without_strings(r#"a("x\".b(") .c("#), "a() .c(");
     let mut missing = Vec::new();
     for verb in &verbs {
         let (_, method) = verb.split_once("::").unwrap();
@@ -149,6 +152,21 @@ fn every_verb_is_shown_by_a_golden_case_or_a_named_test() {
     for (name, ..) in SHOWN_ELSEWHERE {
         assert!(verbs.contains(*name), "{name} is no verb any more");
     }
+}
+
+/// Rust source without what stands between its double quotes.
+fn without_strings(text: &str) -> String {
+    let (mut kept, mut inside, mut escaped) = (String::new(), false, false);
+    for character in text.chars() {
+        match (inside, character) {
+            (true, _) if escaped => escaped = false,
+            (true, '\\') => escaped = true,
+            (_, '"') => inside = !inside,
+            (true, _) => {}
+            (false, _) => kept.push(character),
+        }
+    }
+    kept
 }
 
 fn calls(text: &str, method: &str) -> bool {
@@ -545,4 +563,51 @@ async fn listener_of_a_session_hears_its_queries() {
         *heard.0.lock().unwrap(),
         ["started", "3 rows", "ended None"]
     );
+}
+
+/// As partition columns are read.
+#[tokio::test]
+async fn values_stored_as_dictionaries_are_values_like_others() {
+    let encoded = "select arrow_cast(k, 'Dictionary(UInt16, Utf8)') as k, n \
+                   from (values ('a', 1), (null, 2)) v(k, n)";
+    let encoded = values(encoded).await;
+    let plain = values("select 'b' as k, 3 as n").await;
+    assert_eq!(encoded.dtypes()[0], ("k".to_owned(), "string".to_owned()));
+    expect_parts(&encoded.schema_string(), &["k: string"]);
+    let rows = encoded.clone().union(plain).unwrap().fillna("?").unwrap();
+    let rows = rows.order_by(["n"]).unwrap();
+    let expected = "\
++---+---+
+| k | n |
++---+---+
+| a | 1 |
+| ? | 2 |
+| b | 3 |
++---+---+";
+    assert_eq!(rows.show_string(9, None).await.unwrap(), expected);
+    let filled = encoded.clone().fillna("?").unwrap().filter("k = '?'");
+    assert_eq!(filled.unwrap().count().await.unwrap(), 1);
+    let turned = encoded
+        .clone()
+        .unpivot(["n"], ["k"], "name", "value")
+        .unwrap();
+    assert_eq!(
+        turned.dropna(DropNa::any()).unwrap().count().await.unwrap(),
+        1
+    );
+    let groups = encoded
+        .group_by(["n"])
+        .pivot("k", ["a"])
+        .unwrap()
+        .count()
+        .unwrap();
+    let groups = groups.order_by(["n"]).unwrap();
+    let expected = "\
++---+------+
+| n | a    |
++---+------+
+| 1 | 1    |
+| 2 | NULL |
++---+------+";
+    assert_eq!(groups.show_string(9, None).await.unwrap(), expected);
 }
