@@ -6,4 +6,10 @@
 
 mod golden;
 mod json;
+mod verbs;
+mod verbs_api;
+mod verbs_coverage;
+mod verbs_groups;
+mod verbs_joins;
+mod verbs_sets;
 mod window;
