@@ -2,7 +2,9 @@
 //!
 //! [`registry`] is the list of them, by which they travel to executors.
 
+mod arguments;
 mod broken_rules;
+pub mod datetime;
 pub mod ddl;
 mod examples;
 pub mod json;
@@ -13,6 +15,7 @@ pub mod registry;
 mod row_rule_tests;
 mod row_text;
 mod strings;
+pub mod text;
 pub mod time;
 
 use std::sync::Arc;

@@ -4,6 +4,8 @@
 //! in `functions/golden/*.json`. With `WEIR_TEST_SPARK=1` Spark is asked again, and with
 //! `WEIR_TEST_GOLDEN=write` the files are written.
 
+mod datetime;
 mod golden;
 mod json;
+mod text;
 mod window;

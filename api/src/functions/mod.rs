@@ -1,18 +1,23 @@
 //! Column functions, as `pyspark.sql.functions` names them.
 
 mod column;
+mod datetime;
 mod json;
+mod text;
 mod window;
 
 use datafusion::common::Column;
 pub use datafusion::functions_aggregate::expr_fn::{avg, max, min, sum};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Cast, Expr};
 pub use datafusion::logical_expr::{lit, not, when};
+use weir_plan::functions::ddl::timestamp_type;
 pub use weir_plan::functions::ddl::type_name;
 pub use weir_plan::functions::{from_json, pinned};
 
 pub use column::{ColumnExt, IntoSort};
+pub use datetime::*;
 pub use json::{get_json_object, to_json};
+pub use text::*;
 pub use window::{
     Window, WindowExt, WindowSpec, cume_dist, dense_rank, first, lag, last, lead, nth_value, ntile,
     percent_rank, rank, row_number,
@@ -39,7 +44,8 @@ pub fn count_distinct(expr: Expr) -> Expr {
 /// The time a query began; in a stream, the time its batch was planned, also when it runs again.
 #[must_use]
 pub fn current_timestamp() -> Expr {
-    datafusion::functions::expr_fn::now()
+    let now = datafusion::functions::expr_fn::now();
+    Expr::Cast(Cast::new(Box::new(now), timestamp_type()))
 }
 
 /// The first of `exprs` that is not null.

@@ -6,8 +6,10 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::ScalarUDF;
 use serde::{Deserialize, Serialize};
 
+use super::datetime;
 use super::json::{FromJson, get_json_object_kernel, to_json_kernel};
 use super::kernel::{Function, Kernel, all_text};
+use super::text;
 use crate::error::{Error, Result};
 
 /// `get_json_object(text, path)`.
@@ -31,7 +33,21 @@ pub static TO_JSON: Kernel = Kernel {
 
 /// Every kernel.
 pub(super) fn kernels() -> impl Iterator<Item = &'static Kernel> {
-    [&GET_JSON_OBJECT, &TO_JSON].into_iter()
+    const JSON: &[&Kernel] = &[&GET_JSON_OBJECT, &TO_JSON];
+    let areas = [
+        JSON,
+        datetime::convert::KERNELS,
+        datetime::parts::KERNELS,
+        datetime::shift::KERNELS,
+        datetime::truncate::KERNELS,
+        text::binary::KERNELS,
+        text::case::KERNELS,
+        text::cut::KERNELS,
+        text::join::KERNELS,
+        text::pattern::KERNELS,
+        text::search::KERNELS,
+    ];
+    areas.into_iter().flatten().copied()
 }
 
 /// Every function without parameters, for a session's SQL.
