@@ -39,7 +39,7 @@ pub mod program;
 pub mod quality;
 pub mod session;
 
-pub use dataframe::{DataFrame, ExplainMode, GroupedData};
+pub use dataframe::{DataFrame, DropNa, ExplainMode, Fill, GroupedData};
 pub use io::{DataFrameReader, DataFrameWriter, DataStreamReader, DataStreamWriter, SaveMode};
 pub use program::exit_code;
 pub use session::{Master, Session, SessionBuilder};

@@ -1,4 +1,4 @@
 //! What a job imports: `use weir::prelude::*`.
 
 pub use crate::functions::*;
-pub use crate::{DataFrame, ExplainMode, SaveMode, Session, StreamingQuery, Trigger};
+pub use crate::{DataFrame, DropNa, ExplainMode, Fill, SaveMode, Session, StreamingQuery, Trigger};

@@ -1,9 +1,12 @@
 //! Actions that bring rows to the program: bounded, so that they do not drown it.
 
+use std::collections::VecDeque;
+
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
-use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use weir_plan::settings::MAX_RESULT_SIZE;
 use weir_plan::{Error, ErrorKind, Result};
 
@@ -23,14 +26,7 @@ impl DataFrame {
         while let Some(batch) = stream.try_next().await? {
             bytes += bytes_of(&batch);
             if let Some(limit) = limit.filter(|limit| bytes > *limit) {
-                return Err(Error::new(
-                    ErrorKind::ResourcesExhausted,
-                    format!(
-                        "the result is larger than {} = {limit} bytes: write it to a table, \
-                         limit it, or raise the setting",
-                        MAX_RESULT_SIZE.key
-                    ),
-                ));
+                return Err(too_large(limit));
             }
             batches.push(batch);
         }
@@ -45,6 +41,71 @@ impl DataFrame {
         self.clone().limit(rows)?.collect().await
     }
 
+    /// [`Self::take`].
+    ///
+    /// # Errors
+    /// As [`Self::collect`].
+    pub async fn head(&self, rows: usize) -> Result<Vec<RecordBatch>> {
+        self.take(rows).await
+    }
+
+    /// The first row, as a batch of one; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`Self::collect`].
+    pub async fn first(&self) -> Result<Option<RecordBatch>> {
+        let batches = self.take(1).await?;
+        Ok(batches.into_iter().find(|batch| batch.num_rows() > 0))
+    }
+
+    /// The last `rows` rows. All rows are computed; only the last are kept in memory.
+    ///
+    /// # Errors
+    /// As [`Self::collect`].
+    pub async fn tail(&self, rows: usize) -> Result<Vec<RecordBatch>> {
+        let limit = self.session().settings().max_result_bytes()?;
+        let mut stream = self.to_local_iterator().await?;
+        let mut kept: VecDeque<RecordBatch> = VecDeque::new();
+        let mut count = 0;
+        while let Some(batch) = stream.try_next().await? {
+            count += batch.num_rows();
+            kept.push_back(batch);
+            while let Some(first) = kept.front()
+                && count - first.num_rows() >= rows
+            {
+                count -= first.num_rows();
+                kept.pop_front();
+            }
+            if let Some(limit) =
+                limit.filter(|limit| kept.iter().map(bytes_of).sum::<u64>() > *limit)
+            {
+                return Err(too_large(limit));
+            }
+        }
+        if let Some(first) = kept.front_mut() {
+            let surplus = count.saturating_sub(rows);
+            *first = first.slice(surplus, first.num_rows() - surplus);
+        }
+        Ok(kept.into())
+    }
+
+    /// All rows, batch by batch as they are computed: as many as do not fit into memory at once.
+    ///
+    /// # Errors
+    /// What the query reports, from here or from the stream.
+    pub async fn to_local_iterator(&self) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let stream = self.inner().clone().execute_stream().await?;
+        Ok(stream.map_err(Error::from).boxed())
+    }
+
+    /// Whether there is no row.
+    ///
+    /// # Errors
+    /// What the query reports.
+    pub async fn is_empty(&self) -> Result<bool> {
+        Ok(self.first().await?.is_none())
+    }
+
     /// The number of rows.
     ///
     /// # Errors
@@ -52,6 +113,17 @@ impl DataFrame {
     pub async fn count(&self) -> Result<u64> {
         Ok(self.inner().clone().count().await? as u64)
     }
+}
+
+fn too_large(limit: u64) -> Error {
+    Error::new(
+        ErrorKind::ResourcesExhausted,
+        format!(
+            "the result is larger than {} = {limit} bytes: write it to a table, \
+             limit it, or raise the setting",
+            MAX_RESULT_SIZE.key
+        ),
+    )
 }
 
 /// The bytes of a batch's rows. Not what their buffers take: operators hand out slices of one large

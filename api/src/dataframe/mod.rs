@@ -1,20 +1,34 @@
 //! Dataframes: a lazy plan, the verbs that extend it, and the actions that run it.
 
 mod actions;
+mod arguments;
+mod columns;
 mod explain;
 mod grouped;
+mod joins;
+mod missing;
+mod pivot;
+mod resolve;
+mod rows;
+mod schema;
+mod sets;
 mod show;
+mod sql_text;
+mod widen;
 
-use datafusion::logical_expr::{Expr, JoinType, LogicalPlan};
-use weir_plan::options::did_you_mean;
-use weir_plan::{Error, Result};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use weir_plan::Result;
 
-use crate::functions::IntoSort;
 use crate::io::{DataFrameWriter, DataStreamWriter};
 use crate::session::Session;
 
+use grouped::Grouping;
+
+pub use arguments::{IntoColumn, IntoPredicate};
 pub use explain::ExplainMode;
 pub use grouped::GroupedData;
+pub use joins::{IntoJoinOn, IntoJoinType, JoinKey, JoinOn};
+pub use missing::{DropNa, Fill};
 pub(crate) use show::draw;
 
 /// Rows that are not computed yet. Verbs return a new dataframe; actions (`collect`, `show`,
@@ -48,158 +62,31 @@ impl DataFrame {
         &self.session
     }
 
-    /// The names of its columns.
+    /// Groups by `exprs`: expressions, or names of columns.
     #[must_use]
-    pub fn columns(&self) -> Vec<String> {
-        let schema = self.inner.schema();
-        schema.fields().iter().map(|f| f.name().clone()).collect()
+    pub fn group_by<C: IntoColumn>(self, exprs: impl IntoIterator<Item = C>) -> GroupedData {
+        self.grouped(exprs, Grouping::Together)
     }
 
-    /// Its columns and their types.
+    /// Groups by `exprs`, and by ever fewer of them from the left, down to one group of all rows: subtotals.
+    /// Keys that a group is not by are null in it.
     #[must_use]
-    pub fn schema(&self) -> &datafusion::common::DFSchema {
-        self.inner.schema()
+    pub fn rollup<C: IntoColumn>(self, exprs: impl IntoIterator<Item = C>) -> GroupedData {
+        self.grouped(exprs, Grouping::Rollup)
     }
 
-    /// The columns `exprs`.
-    ///
-    /// # Errors
-    /// `InvalidPlan` for a column that does not exist, naming the nearest, or types that do not fit.
-    pub fn select(self, exprs: impl IntoIterator<Item = Expr>) -> Result<Self> {
-        let session = self.session;
-        let inner = self.inner.select(exprs.into_iter().collect::<Vec<_>>())?;
-        Ok(Self::new(session, inner))
-    }
-
-    /// The rows for which `predicate` is true.
-    ///
-    /// # Errors
-    /// As [`Self::select`].
-    pub fn filter(self, predicate: Expr) -> Result<Self> {
-        let inner = self.inner.filter(predicate)?;
-        Ok(Self::new(self.session, inner))
-    }
-
-    /// All columns and `name`, replacing a column of that name.
-    ///
-    /// # Errors
-    /// As [`Self::select`].
-    pub fn with_column(self, name: &str, expr: Expr) -> Result<Self> {
-        let inner = self.inner.with_column(name, expr)?;
-        Ok(Self::new(self.session, inner))
-    }
-
-    /// Column `existing` under the name `new`.
-    ///
-    /// # Errors
-    /// `InvalidPlan` when `existing` does not exist. (Spark renames nothing and says nothing.)
-    pub fn with_column_renamed(self, existing: &str, new: &str) -> Result<Self> {
-        self.check_columns([existing])?;
-        let exprs = self.columns().into_iter().map(|name| {
-            let column = crate::functions::col(name.clone());
-            if name == existing {
-                column.alias(new)
-            } else {
-                column
-            }
-        });
-        let exprs: Vec<Expr> = exprs.collect();
-        self.select(exprs)
-    }
-
-    /// Without the columns `names`.
-    ///
-    /// # Errors
-    /// `InvalidPlan` for a column that does not exist. (Spark ignores it.)
-    pub fn drop<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let names: Vec<&str> = names.into_iter().collect();
-        self.check_columns(names.iter().copied())?;
-        let kept: Vec<Expr> = self
-            .columns()
-            .into_iter()
-            .filter(|name| !names.contains(&name.as_str()))
-            .map(crate::functions::col)
-            .collect();
-        self.select(kept)
-    }
-
-    /// At most `rows` rows, whichever come first.
-    ///
-    /// # Errors
-    /// None for a valid dataframe.
-    pub fn limit(self, rows: usize) -> Result<Self> {
-        let inner = self.inner.limit(0, Some(rows))?;
-        Ok(Self::new(self.session, inner))
-    }
-
-    /// Sorted by `exprs`; a column alone is ascending, nulls first, as in Spark, and
-    /// [`ColumnExt::desc`](crate::functions::ColumnExt::desc) and the like give other orders.
-    ///
-    /// # Errors
-    /// As [`Self::select`].
-    pub fn order_by<S: IntoSort>(self, exprs: impl IntoIterator<Item = S>) -> Result<Self> {
-        self.sort(exprs.into_iter().map(IntoSort::into_sort))
-    }
-
-    /// Sorted by `exprs`.
-    ///
-    /// # Errors
-    /// As [`Self::select`].
-    pub fn sort(
-        self,
-        exprs: impl IntoIterator<Item = datafusion::logical_expr::SortExpr>,
-    ) -> Result<Self> {
-        let inner = self.inner.sort(exprs.into_iter().collect())?;
-        Ok(Self::new(self.session, inner))
-    }
-
-    /// The rows of both, matched by position of their columns, duplicates kept.
-    ///
-    /// # Errors
-    /// `InvalidPlan` when the numbers of columns differ or types do not fit.
-    pub fn union(self, other: Self) -> Result<Self> {
-        let inner = self.inner.union(other.inner)?;
-        Ok(Self::new(self.session, inner))
-    }
-
-    /// Each different row once.
-    ///
-    /// # Errors
-    /// None for a valid dataframe.
-    pub fn distinct(self) -> Result<Self> {
-        let inner = self.inner.distinct()?;
-        Ok(Self::new(self.session, inner))
-    }
-
-    /// Joined with `other` on columns of the same name in both.
-    ///
-    /// # Errors
-    /// `InvalidPlan` for a column that one of them lacks.
-    pub fn join<'a>(
-        self,
-        other: Self,
-        on: impl IntoIterator<Item = &'a str>,
-        how: JoinType,
-    ) -> Result<Self> {
-        let on: Vec<&str> = on.into_iter().collect();
-        self.check_columns(on.iter().copied())?;
-        other.check_columns(on.iter().copied())?;
-        let inner = self.inner.join(other.inner, how, &on, &on, None)?;
-        Ok(Self::new(self.session, inner))
-    }
-
-    /// Groups by `exprs`.
+    /// Groups by every subset of `exprs`. Keys that a group is not by are null in it.
     #[must_use]
-    pub fn group_by(self, exprs: impl IntoIterator<Item = Expr>) -> GroupedData {
-        GroupedData::new(self, exprs.into_iter().collect())
+    pub fn cube<C: IntoColumn>(self, exprs: impl IntoIterator<Item = C>) -> GroupedData {
+        self.grouped(exprs, Grouping::Cube)
     }
 
     /// One row of aggregates over all rows.
     ///
     /// # Errors
-    /// As [`Self::select`].
+    /// As [`GroupedData::agg`].
     pub fn agg(self, aggregates: impl IntoIterator<Item = Expr>) -> Result<Self> {
-        self.group_by([]).agg(aggregates)
+        GroupedData::new(self, vec![], Grouping::Together).agg(aggregates)
     }
 
     /// Makes it a view that [`Session::sql`] sees under `name`, replacing an earlier one.
@@ -233,16 +120,19 @@ impl DataFrame {
         self.inner.logical_plan()
     }
 
-    fn check_columns<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
-        let columns = self.columns();
-        for name in names {
-            if !columns.iter().any(|column| column == name) {
-                return Err(Error::invalid_plan(format!(
-                    "no column {name:?}{}",
-                    did_you_mean(name, columns.iter().map(String::as_str))
-                )));
-            }
-        }
-        Ok(())
+    fn grouped<C: IntoColumn>(
+        self,
+        exprs: impl IntoIterator<Item = C>,
+        grouping: Grouping,
+    ) -> GroupedData {
+        let keys = exprs.into_iter().map(IntoColumn::into_column).collect();
+        GroupedData::new(self, keys, grouping)
+    }
+
+    /// The dataframe of what `step` makes of its plan.
+    fn map_plan(self, step: impl FnOnce(LogicalPlan) -> Result<LogicalPlan>) -> Result<Self> {
+        let (state, plan) = self.inner.into_parts();
+        let inner = datafusion::dataframe::DataFrame::new(state, step(plan)?);
+        Ok(Self::new(self.session, inner))
     }
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod local;
 mod master;
+mod tables;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
