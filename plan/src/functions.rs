@@ -4,11 +4,15 @@
 
 mod arguments;
 mod broken_rules;
+mod checked_sum;
+pub mod collections;
 pub mod datetime;
 pub mod ddl;
 mod examples;
+pub mod hash;
 pub mod json;
 pub mod kernel;
+pub mod math;
 mod pinned;
 pub mod registry;
 #[cfg(test)]
@@ -23,6 +27,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub use broken_rules::{RowRule, broken_rules};
+pub use checked_sum::sum;
 pub use examples::examples;
 pub use json::from_json;
 pub use pinned::{PinnedParameters, bind_pinned, pinned, pinned_parameters};
@@ -34,5 +39,9 @@ pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
 
 /// Weir's aggregate function `name`, for a plan that arrives.
 pub(crate) fn aggregate(name: &str) -> Option<Arc<AggregateUDF>> {
-    (name == examples::NAME).then(examples::function)
+    match name {
+        examples::NAME => Some(examples::function()),
+        checked_sum::NAME => Some(checked_sum::function()),
+        _ => None,
+    }
 }

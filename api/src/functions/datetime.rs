@@ -46,13 +46,19 @@ pub fn date_format(expr: Expr, pattern: &str) -> Expr {
 /// Seconds since 1970 of a time, rounded towards 1970, or of text in `pattern` (`yyyy-MM-dd HH:mm:ss` unless given).
 #[must_use]
 pub fn unix_timestamp(expr: Expr, pattern: Option<&str>) -> Expr {
-    Function::call(&UNIX_TIMESTAMP, vec![expr, lit(pattern.unwrap_or(PATTERN_DEFAULT))])
+    Function::call(
+        &UNIX_TIMESTAMP,
+        vec![expr, lit(pattern.unwrap_or(PATTERN_DEFAULT))],
+    )
 }
 
 /// Seconds since 1970 as text in `pattern` (`yyyy-MM-dd HH:mm:ss` unless given).
 #[must_use]
 pub fn from_unixtime(expr: Expr, pattern: Option<&str>) -> Expr {
-    Function::call(&FROM_UNIXTIME, vec![expr, lit(pattern.unwrap_or(PATTERN_DEFAULT))])
+    Function::call(
+        &FROM_UNIXTIME,
+        vec![expr, lit(pattern.unwrap_or(PATTERN_DEFAULT))],
+    )
 }
 
 /// The time `expr` seconds after 1970 began; they may have a fraction.

@@ -193,7 +193,8 @@ pub fn ilike(expr: Expr, pattern: Expr) -> Expr {
 }
 
 /// Whether the text has a match of a Java regular expression. Look-around, back references, possessive quantifiers
-/// and `(?m)` with `^` or `$` are refused when the query runs, here and in the functions below.
+/// and `(?m)` with `^` or `$` are refused when the query runs, here and in the functions below. An empty match is never within
+/// a character, as it is in Java for those beyond the basic plane.
 #[must_use]
 pub fn rlike(expr: Expr, pattern: Expr) -> Expr {
     Function::call(&RLIKE, vec![expr, pattern])

@@ -85,7 +85,9 @@ pub fn pick(frame: &DataFrame, exprs: Vec<Expr>) -> weir::Result<DataFrame> {
     let names = (0..).map(|index| format!("c{index}"));
     let named = exprs.into_iter().zip(names);
     let columns = named.map(|(expr, name)| expr.alias(name));
-    frame.clone().select(std::iter::once(col("id")).chain(columns))
+    frame
+        .clone()
+        .select(std::iter::once(col("id")).chain(columns))
 }
 
 /// Compares every case with `golden/{area}.json`, after asking Spark whether that still holds.

@@ -36,11 +36,13 @@ pub(in crate::functions) const KERNELS: &[&Kernel] = &[
 pub static TO_DATE: Kernel = Kernel {
     name: "to_date",
     coerce: |types| fit(types, &[Arg::Day, Arg::Text], 1),
-    returns: |_| DataType::Date32,
+    returns: |_, _| DataType::Date32,
     eval: |args| match (args, args[0].data_type()) {
         ([text, pattern], DataType::Utf8) => {
             let moments = parsed("to_date", text, pattern)?;
-            Ok(Arc::new(moments.unary::<_, Date32Type>(|micros| split(micros).0)))
+            Ok(Arc::new(
+                moments.unary::<_, Date32Type>(|micros| split(micros).0),
+            ))
         }
         _ => Ok(Arc::new(days(&args[0])?)),
     },
@@ -50,7 +52,7 @@ pub static TO_DATE: Kernel = Kernel {
 pub static TO_TIMESTAMP: Kernel = Kernel {
     name: "to_timestamp",
     coerce: |types| fit(types, &[Arg::Moment, Arg::Text], 1),
-    returns: |_| timestamp_type(),
+    returns: |_, _| timestamp_type(),
     eval: |args| match (args, args[0].data_type()) {
         ([text, pattern], DataType::Utf8) => Ok(in_utc(parsed("to_timestamp", text, pattern)?)),
         _ => Ok(in_utc(moments(&args[0])?)),
@@ -61,7 +63,7 @@ pub static TO_TIMESTAMP: Kernel = Kernel {
 pub static DATE_FORMAT: Kernel = Kernel {
     name: "date_format",
     coerce: |types| fit(types, &[Arg::Moment, Arg::Text], 2),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| formatted(&moments(&args[0])?, &args[1]),
 };
 
@@ -69,7 +71,7 @@ pub static DATE_FORMAT: Kernel = Kernel {
 pub static UNIX_TIMESTAMP: Kernel = Kernel {
     name: "unix_timestamp",
     coerce: |types| fit(types, &[Arg::Moment, Arg::Text], 2),
-    returns: |_| DataType::Int64,
+    returns: |_, _| DataType::Int64,
     eval: |args| {
         let moments = match args[0].data_type() {
             DataType::Utf8 => parsed("unix_timestamp", &args[0], &args[1])?,
@@ -85,7 +87,7 @@ pub static UNIX_TIMESTAMP: Kernel = Kernel {
 pub static FROM_UNIXTIME: Kernel = Kernel {
     name: "from_unixtime",
     coerce: |types| fit(types, &[Arg::Long, Arg::Text], 2),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     // Spark lets the product overflow here.
     eval: |args| {
         let moments = longs(&args[0]).unary(|seconds| seconds.wrapping_mul(MICROS_PER_SECOND));
@@ -101,7 +103,7 @@ pub static TIMESTAMP_SECONDS: Kernel = Kernel {
         [DataType::Float32 | DataType::Float64] => Some(vec![DataType::Float64]),
         _ => fit(types, &[Arg::Long], 1),
     },
-    returns: |_| timestamp_type(),
+    returns: |_, _| timestamp_type(),
     eval: |args| Ok(in_utc(of_seconds(&args[0])?)),
 };
 
@@ -109,7 +111,7 @@ pub static TIMESTAMP_SECONDS: Kernel = Kernel {
 pub static TIMESTAMP_MILLIS: Kernel = Kernel {
     name: "timestamp_millis",
     coerce: |types| fit(types, &[Arg::Long], 1),
-    returns: |_| timestamp_type(),
+    returns: |_, _| timestamp_type(),
     eval: |args| Ok(in_utc(scaled("timestamp_millis", longs(&args[0]), 1000)?)),
 };
 
@@ -117,7 +119,7 @@ pub static TIMESTAMP_MILLIS: Kernel = Kernel {
 pub static TIMESTAMP_MICROS: Kernel = Kernel {
     name: "timestamp_micros",
     coerce: |types| fit(types, &[Arg::Long], 1),
-    returns: |_| timestamp_type(),
+    returns: |_, _| timestamp_type(),
     eval: |args| Ok(in_utc(scaled("timestamp_micros", longs(&args[0]), 1)?)),
 };
 
@@ -125,7 +127,7 @@ pub static TIMESTAMP_MICROS: Kernel = Kernel {
 pub static UNIX_SECONDS: Kernel = Kernel {
     name: "unix_seconds",
     coerce: |types| fit(types, &[Arg::Moment], 1),
-    returns: |_| DataType::Int64,
+    returns: |_, _| DataType::Int64,
     eval: |args| Ok(whole(&moments(&args[0])?, MICROS_PER_SECOND)),
 };
 
@@ -133,7 +135,7 @@ pub static UNIX_SECONDS: Kernel = Kernel {
 pub static UNIX_MILLIS: Kernel = Kernel {
     name: "unix_millis",
     coerce: |types| fit(types, &[Arg::Moment], 1),
-    returns: |_| DataType::Int64,
+    returns: |_, _| DataType::Int64,
     eval: |args| Ok(whole(&moments(&args[0])?, 1000)),
 };
 
@@ -141,7 +143,7 @@ pub static UNIX_MILLIS: Kernel = Kernel {
 pub static UNIX_MICROS: Kernel = Kernel {
     name: "unix_micros",
     coerce: |types| fit(types, &[Arg::Moment], 1),
-    returns: |_| DataType::Int64,
+    returns: |_, _| DataType::Int64,
     eval: |args| Ok(whole(&moments(&args[0])?, 1)),
 };
 
@@ -149,7 +151,7 @@ pub static UNIX_MICROS: Kernel = Kernel {
 pub static UNIX_DATE: Kernel = Kernel {
     name: "unix_date",
     coerce: |types| fit(types, &[Arg::Day], 1),
-    returns: |_| DataType::Int32,
+    returns: |_, _| DataType::Int32,
     eval: |args| Ok(Arc::new(days(&args[0])?.unary::<_, Int32Type>(|day| day))),
 };
 
@@ -157,7 +159,7 @@ pub static UNIX_DATE: Kernel = Kernel {
 pub static DATE_FROM_UNIX_DATE: Kernel = Kernel {
     name: "date_from_unix_date",
     coerce: |types| fit(types, &[Arg::Int], 1),
-    returns: |_| DataType::Date32,
+    returns: |_, _| DataType::Date32,
     eval: |args| Ok(Arc::new(ints(&args[0]).unary::<_, Date32Type>(|day| day))),
 };
 
@@ -165,15 +167,17 @@ pub static DATE_FROM_UNIX_DATE: Kernel = Kernel {
 pub static MAKE_DATE: Kernel = Kernel {
     name: "make_date",
     coerce: |types| fit(types, &[Arg::Int; 3], 3),
-    returns: |_| DataType::Date32,
+    returns: |_, _| DataType::Date32,
     eval: |args| {
-        let rows = ints(&args[0]).iter().zip(ints(&args[1])).zip(ints(&args[2]));
+        let rows = ints(&args[0])
+            .iter()
+            .zip(ints(&args[1]))
+            .zip(ints(&args[2]));
         let made = rows.map(|row| match row {
             ((Some(year), Some(month)), Some(day)) => {
                 let made = days_of(year.into(), month.into(), day.into());
-                made.map(Some).ok_or_else(|| {
-                    failed(format!("make_date: {year}-{month}-{day} is no date"))
-                })
+                made.map(Some)
+                    .ok_or_else(|| failed(format!("make_date: {year}-{month}-{day} is no date")))
             }
             _ => Ok(None),
         });
@@ -204,7 +208,9 @@ fn parsed(function: &str, text: &ArrayRef, pattern: &ArrayRef) -> Result<Moments
         (Some(text), Some(pattern)) => {
             let found = known.get(pattern)?.read(text);
             found.map(Some).ok_or_else(|| {
-                failed(format!("{function}: {text:?} does not fit the pattern {pattern:?}"))
+                failed(format!(
+                    "{function}: {text:?} does not fit the pattern {pattern:?}"
+                ))
             })
         }
         _ => Ok(None),
@@ -231,21 +237,25 @@ fn scaled(function: &str, numbers: &Int64Array, factor: i64) -> Result<Moments> 
     let rows = numbers.iter().map(|number| match number {
         None => Ok(None),
         Some(number) => number.checked_mul(factor).map(Some).ok_or_else(|| {
-            failed(format!("{function}: {number} is beyond what a timestamp holds"))
+            failed(format!(
+                "{function}: {number} is beyond what a timestamp holds"
+            ))
         }),
     });
     rows.collect()
 }
 
 fn of_seconds(numbers: &ArrayRef) -> Result<Moments> {
-    let beyond =
-        || failed("timestamp_seconds: the number is beyond what a timestamp holds");
+    let beyond = || failed("timestamp_seconds: the number is beyond what a timestamp holds");
     match numbers.data_type() {
         DataType::Float64 => {
             let rows = numbers.as_primitive::<Float64Type>().iter();
             // No number is no time; one too large is the last there is, as Java casts it.
-            #[expect(clippy::cast_possible_truncation, reason = "Java's cast, which saturates")]
-            let micros = |seconds: f64| seconds.is_finite().then(|| (seconds * 1e6) as i64);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "Java's cast, which saturates"
+            )]
+            let micros = |seconds: f64| seconds.is_finite().then_some((seconds * 1e6) as i64);
             Ok(rows.map(|seconds| seconds.and_then(micros)).collect())
         }
         DataType::Decimal128(_, scale) => {

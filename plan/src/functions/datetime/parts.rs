@@ -32,7 +32,7 @@ macro_rules! part_of_day {
         pub static $constant: Kernel = Kernel {
             name: $name,
             coerce: |types| fit(types, &[Arg::Day], 1),
-            returns: |_| DataType::Int32,
+            returns: |_, _| DataType::Int32,
             eval: |args| part(args, $part),
         };
     };
@@ -44,7 +44,7 @@ macro_rules! part_of_time {
         pub static $constant: Kernel = Kernel {
             name: $name,
             coerce: |types| fit(types, &[Arg::Moment], 1),
-            returns: |_| DataType::Int32,
+            returns: |_, _| DataType::Int32,
             eval: |args| {
                 let of_second = |micros| i32::try_from(split(micros).1 / MICROS_PER_SECOND).unwrap_or(0);
                 let part = moments(&args[0])?

@@ -28,7 +28,7 @@ pub(in crate::functions) const KERNELS: &[&Kernel] = &[
 pub static DATE_ADD: Kernel = Kernel {
     name: "date_add",
     coerce: |types| fit(types, &[Arg::Day, Arg::Int], 2),
-    returns: |_| DataType::Date32,
+    returns: |_, _| DataType::Date32,
     eval: |args| {
         let shifted: Date32Array = binary(&days(&args[0])?, ints(&args[1]), i32::wrapping_add)?;
         Ok(Arc::new(shifted))
@@ -39,7 +39,7 @@ pub static DATE_ADD: Kernel = Kernel {
 pub static DATE_SUB: Kernel = Kernel {
     name: "date_sub",
     coerce: |types| fit(types, &[Arg::Day, Arg::Int], 2),
-    returns: |_| DataType::Date32,
+    returns: |_, _| DataType::Date32,
     eval: |args| {
         let shifted: Date32Array = binary(&days(&args[0])?, ints(&args[1]), i32::wrapping_sub)?;
         Ok(Arc::new(shifted))
@@ -50,7 +50,7 @@ pub static DATE_SUB: Kernel = Kernel {
 pub static DATE_DIFF: Kernel = Kernel {
     name: "datediff",
     coerce: |types| fit(types, &[Arg::Day, Arg::Day], 2),
-    returns: |_| DataType::Int32,
+    returns: |_, _| DataType::Int32,
     eval: |args| {
         let (end, start) = (days(&args[0])?, days(&args[1])?);
         let difference = binary::<_, _, _, Int32Type>(&end, &start, i32::wrapping_sub)?;
@@ -62,7 +62,7 @@ pub static DATE_DIFF: Kernel = Kernel {
 pub static ADD_MONTHS: Kernel = Kernel {
     name: "add_months",
     coerce: |types| fit(types, &[Arg::Day, Arg::Int], 2),
-    returns: |_| DataType::Date32,
+    returns: |_, _| DataType::Date32,
     eval: |args| {
         let dates = days(&args[0])?;
         let rows = dates.iter().zip(ints(&args[1]));
@@ -93,7 +93,7 @@ pub static MONTHS_BETWEEN: Kernel = Kernel {
         }
         _ => None,
     },
-    returns: |_| DataType::Float64,
+    returns: |_, _| DataType::Float64,
     eval: |args| {
         use arrow::array::AsArray;
         let (end, start) = (moments(&args[0])?, moments(&args[1])?);
@@ -110,7 +110,7 @@ pub static MONTHS_BETWEEN: Kernel = Kernel {
 pub static LAST_DAY: Kernel = Kernel {
     name: "last_day",
     coerce: |types| fit(types, &[Arg::Day], 1),
-    returns: |_| DataType::Date32,
+    returns: |_, _| DataType::Date32,
     eval: |args| {
         let last = days(&args[0])?.unary::<_, Date32Type>(|date| {
             let (year, month, day) = civil_of(date);
@@ -125,21 +125,25 @@ pub static LAST_DAY: Kernel = Kernel {
 pub static NEXT_DAY: Kernel = Kernel {
     name: "next_day",
     coerce: |types| fit(types, &[Arg::Day, Arg::Text], 2),
-    returns: |_| DataType::Date32,
+    returns: |_, _| DataType::Date32,
     eval: |args| {
         let (dates, names) = (days(&args[0])?, texts(&args[1])?);
         let next = dates.iter().zip(&names).map(|row| match row {
             (Some(day), Some(name)) => {
                 let weekday = weekday_of(name).ok_or_else(|| {
-                    failed(format!("next_day: {name:?} is no day of the week: use \"MON\" or \"Monday\""))
+                    failed(format!(
+                        "next_day: {name:?} is no day of the week: use \"MON\" or \"Monday\""
+                    ))
                 })?;
-                Ok(Some(
-                    day.wrapping_add((weekday - iso_weekday(day) + 6).rem_euclid(7) + 1),
-                ))
+                Ok(Some(day.wrapping_add(
+                    (weekday - iso_weekday(day) + 6).rem_euclid(7) + 1,
+                )))
             }
             _ => Ok(None),
         });
-        Ok(Arc::new(next.collect::<Result<Date32Array, crate::Error>>()?))
+        Ok(Arc::new(
+            next.collect::<Result<Date32Array, crate::Error>>()?,
+        ))
     },
 };
 

@@ -19,7 +19,7 @@ pub(in crate::functions) const KERNELS: &[&Kernel] = &[&TRUNC, &DATE_TRUNC];
 pub static TRUNC: Kernel = Kernel {
     name: "trunc",
     coerce: |types| fit(types, &[Arg::Day, Arg::Text], 2),
-    returns: |_| DataType::Date32,
+    returns: |_, _| DataType::Date32,
     eval: |args| {
         let (dates, formats) = (days(&args[0])?, texts(&args[1])?);
         let rows = dates.iter().zip(&formats);
@@ -35,7 +35,7 @@ pub static TRUNC: Kernel = Kernel {
 pub static DATE_TRUNC: Kernel = Kernel {
     name: "date_trunc",
     coerce: |types| fit(types, &[Arg::Text, Arg::Moment], 2),
-    returns: |_| timestamp_type(),
+    returns: |_, _| timestamp_type(),
     eval: |args| {
         let (formats, times) = (texts(&args[0])?, moments(&args[1])?);
         let rows = times.iter().zip(&formats);

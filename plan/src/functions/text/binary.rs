@@ -48,7 +48,9 @@ fn octets(array: &ArrayRef, each: i32) -> crate::functions::arguments::Evaluated
         }
         _ => {
             let text = texts(array)?;
-            text.iter().map(|text| Some(count(text?.len()) * each)).collect()
+            text.iter()
+                .map(|text| Some(count(text?.len()) * each))
+                .collect()
         }
     };
     Ok(Arc::new(lengths))
@@ -58,7 +60,7 @@ fn octets(array: &ArrayRef, each: i32) -> crate::functions::arguments::Evaluated
 pub static LENGTH: Kernel = Kernel {
     name: "length",
     coerce: text_or_bytes,
-    returns: |_| DataType::Int32,
+    returns: |_, _| DataType::Int32,
     eval: |args| {
         if args[0].data_type() == &DataType::Binary {
             return octets(&args[0], 1);
@@ -73,7 +75,7 @@ pub static LENGTH: Kernel = Kernel {
 pub static OCTET_LENGTH: Kernel = Kernel {
     name: "octet_length",
     coerce: text_or_bytes,
-    returns: |_| DataType::Int32,
+    returns: |_, _| DataType::Int32,
     eval: |args| octets(&args[0], 1),
 };
 
@@ -81,7 +83,7 @@ pub static OCTET_LENGTH: Kernel = Kernel {
 pub static BIT_LENGTH: Kernel = Kernel {
     name: "bit_length",
     coerce: text_or_bytes,
-    returns: |_| DataType::Int32,
+    returns: |_, _| DataType::Int32,
     eval: |args| octets(&args[0], 8),
 };
 
@@ -92,11 +94,12 @@ pub static HEX: Kernel = Kernel {
         [given] if given.is_integer() => Some(vec![DataType::Int64]),
         _ => fit(types, &[Arg::Bytes], 1),
     },
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let text: StringArray = if args[0].data_type() == &DataType::Int64 {
             let rows = longs(&args[0]).iter();
-            rows.map(|number| number.map(|n| format!("{n:X}"))).collect()
+            rows.map(|number| number.map(|n| format!("{n:X}")))
+                .collect()
         } else {
             let bytes = bytes(&args[0])?;
             bytes.iter().map(|bytes| bytes.map(hex)).collect()
@@ -109,7 +112,7 @@ pub static HEX: Kernel = Kernel {
 pub static UNHEX: Kernel = Kernel {
     name: "unhex",
     coerce: |types| fit(types, &[Arg::Text], 1),
-    returns: |_| DataType::Binary,
+    returns: |_, _| DataType::Binary,
     eval: |args| {
         let text = texts(&args[0])?;
         let rows = text.iter().map(|text| unhex(text?));
@@ -121,7 +124,7 @@ pub static UNHEX: Kernel = Kernel {
 pub static BASE64: Kernel = Kernel {
     name: "base64",
     coerce: |types| fit(types, &[Arg::Bytes], 1),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let bytes = bytes(&args[0])?;
         let rows = bytes.iter().map(|bytes| bytes.map(encode_base64));
@@ -133,7 +136,7 @@ pub static BASE64: Kernel = Kernel {
 pub static UNBASE64: Kernel = Kernel {
     name: "unbase64",
     coerce: |types| fit(types, &[Arg::Text], 1),
-    returns: |_| DataType::Binary,
+    returns: |_, _| DataType::Binary,
     eval: |args| {
         let text = texts(&args[0])?;
         let rows = text.iter().map(|text| match text {
@@ -141,9 +144,8 @@ pub static UNBASE64: Kernel = Kernel {
             Some(text) => {
                 let known = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
                 let digits: String = text.chars().filter(known).collect();
-                let decoded = decode_base64(&digits).filter(|_| {
-                    digits.len() % 4 == 0 || !digits.ends_with('=')
-                });
+                let decoded = decode_base64(&digits)
+                    .filter(|_| digits.len().is_multiple_of(4) || !digits.ends_with('='));
                 decoded
                     .map(Some)
                     .ok_or_else(|| failed(format!("unbase64: {text:?} is no Base64")))
@@ -157,7 +159,7 @@ pub static UNBASE64: Kernel = Kernel {
 pub static ENCODE: Kernel = Kernel {
     name: "encode",
     coerce: |types| fit(types, &[Arg::Text, Arg::Text], 2),
-    returns: |_| DataType::Binary,
+    returns: |_, _| DataType::Binary,
     eval: |args| {
         let (text, charsets) = (texts(&args[0])?, texts(&args[1])?);
         let rows = text.iter().zip(&charsets).map(|row| match row {
@@ -174,7 +176,7 @@ pub static ENCODE: Kernel = Kernel {
 pub static DECODE: Kernel = Kernel {
     name: "decode",
     coerce: |types| fit(types, &[Arg::Bytes, Arg::Text], 2),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let (bytes, charsets) = (bytes(&args[0])?, texts(&args[1])?);
         let rows = bytes.iter().zip(&charsets).map(|row| match row {
@@ -195,7 +197,7 @@ pub static DECODE: Kernel = Kernel {
 pub static ASCII: Kernel = Kernel {
     name: "ascii",
     coerce: |types| fit(types, &[Arg::Text], 1),
-    returns: |_| DataType::Int32,
+    returns: |_, _| DataType::Int32,
     eval: |args| {
         let text = texts(&args[0])?;
         let numbers = text.iter().map(|text| {
@@ -210,7 +212,7 @@ pub static ASCII: Kernel = Kernel {
 pub static CHAR: Kernel = Kernel {
     name: "char",
     coerce: |types| fit(types, &[Arg::Long], 1),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let rows = longs(&args[0]).iter().map(|number| {
             let number = number?;

@@ -18,7 +18,7 @@ macro_rules! text_to_text {
         pub static $constant: Kernel = Kernel {
             name: $name,
             coerce: |types| fit(types, &[Arg::Text], 1),
-            returns: |_| DataType::Utf8,
+            returns: |_, _| DataType::Utf8,
             eval: |args| each(&args[0], $map),
         };
     };
@@ -30,7 +30,7 @@ macro_rules! trimmed {
         pub static $constant: Kernel = Kernel {
             name: $name,
             coerce: |types| fit(types, &[Arg::Text, Arg::Text], 1),
-            returns: |_| DataType::Utf8,
+            returns: |_, _| DataType::Utf8,
             eval: |args| match args {
                 [text, chars] => {
                     let (text, chars) = (texts(text)?, texts(chars)?);
@@ -85,20 +85,35 @@ fn each(text: &ArrayRef, map: fn(&str) -> String) -> Evaluated {
     Ok(Arc::new(rows.collect::<StringArray>()))
 }
 
-/// A word ends at a blank, and at nothing else.
+/// A word ends at a blank, and at nothing else. Its first character is made a capital of its own, not of
+/// its small letter.
 fn initcap(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut begins = true;
-    for c in text.to_lowercase().chars() {
-        if begins {
-            let mut upper = c.to_uppercase();
-            out.extend(upper.next());
-            // The capital of one letter that is two is spelt with the second small.
-            out.extend(upper.flat_map(char::to_lowercase));
-        } else {
-            out.push(c);
-        }
-        begins = c == ' ';
+    for word in text.split_inclusive(' ') {
+        let Some(first) = word.chars().next() else {
+            continue;
+        };
+        out.push(title(first));
+        let small = word.to_lowercase();
+        let of_first: usize = first.to_lowercase().map(char::len_utf8).sum();
+        out.push_str(&small[of_first..]);
     }
     out
+}
+
+/// A capital of one character, which of `ß` there is none; of a letter that is two only the first is one.
+fn title(c: char) -> char {
+    match c {
+        'Ǆ' | 'ǆ' => 'ǅ',
+        'Ǉ' | 'ǉ' => 'ǈ',
+        'Ǌ' | 'ǌ' => 'ǋ',
+        'Ǳ' | 'ǳ' => 'ǲ',
+        _ => {
+            let mut upper = c.to_uppercase();
+            match (upper.next(), upper.next()) {
+                (Some(upper), None) => upper,
+                _ => c,
+            }
+        }
+    }
 }

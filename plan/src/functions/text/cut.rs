@@ -22,7 +22,7 @@ pub static SUBSTRING: Kernel = Kernel {
         };
         fit(types, &[first, Arg::Int, Arg::Int], 3)
     },
-    returns: |types| match types[0] {
+    returns: |types, _| match types[0] {
         DataType::Binary => DataType::Binary,
         _ => DataType::Utf8,
     },
@@ -50,7 +50,7 @@ pub static SUBSTRING: Kernel = Kernel {
 pub static SUBSTRING_INDEX: Kernel = Kernel {
     name: "substring_index",
     coerce: |types| fit(types, &[Arg::Text, Arg::Text, Arg::Int], 3),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let (text, delimiters, counts) = (texts(&args[0])?, texts(&args[1])?, ints(&args[2]));
         let rows = text.iter().zip(&delimiters).zip(counts);
@@ -68,7 +68,7 @@ pub static SUBSTRING_INDEX: Kernel = Kernel {
 pub static LEFT: Kernel = Kernel {
     name: "left",
     coerce: |types| fit(types, &[Arg::Text, Arg::Int], 2),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let (text, lengths) = (texts(&args[0])?, ints(&args[1]));
         let cut = text.iter().zip(lengths);
@@ -81,7 +81,7 @@ pub static LEFT: Kernel = Kernel {
 pub static RIGHT: Kernel = Kernel {
     name: "right",
     coerce: |types| fit(types, &[Arg::Text, Arg::Int], 2),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let (text, lengths) = (texts(&args[0])?, ints(&args[1]));
         let cut = text.iter().zip(lengths).map(|(text, length)| {
@@ -99,7 +99,7 @@ pub static RIGHT: Kernel = Kernel {
 pub static LPAD: Kernel = Kernel {
     name: "lpad",
     coerce: |types| fit(types, &[Arg::Text, Arg::Int, Arg::Text], 3),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| padded(args, |text, padding| padding + text),
 };
 
@@ -107,7 +107,7 @@ pub static LPAD: Kernel = Kernel {
 pub static RPAD: Kernel = Kernel {
     name: "rpad",
     coerce: |types| fit(types, &[Arg::Text, Arg::Int, Arg::Text], 3),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| padded(args, |text, padding| text.to_owned() + &padding),
 };
 

@@ -154,7 +154,8 @@ impl<'a> Translator<'a> {
     }
 
     fn open(&mut self) -> Result<(), Refusal> {
-        let (mut dot_all, mut multi_line) = (Self::flag(&self.dot_all), Self::flag(&self.multi_line));
+        let (mut dot_all, mut multi_line) =
+            (Self::flag(&self.dot_all), Self::flag(&self.multi_line));
         if self.chars.peek() != Some(&'?') {
             self.count += 1;
             self.groups.push(self.count);
@@ -240,7 +241,9 @@ impl<'a> Translator<'a> {
                 self.out.push(c);
             }
             'Z' => self.line_end(),
-            'R' => self.out.push_str(r"(?:\r\n|[\n\x0B\f\r\x{85}\x{2028}\x{2029}])"),
+            'R' => self
+                .out
+                .push_str(r"(?:\r\n|[\n\x0B\f\r\x{85}\x{2028}\x{2029}])"),
             'Q' => {
                 let mut quoted = String::new();
                 for c in self.chars.by_ref() {
@@ -253,7 +256,9 @@ impl<'a> Translator<'a> {
                 self.out.push_str(&regex::escape(&quoted));
             }
             '1'..='9' | 'k' => return Err("a back reference"),
-            'G' | 'X' | 'N' | 'v' | 'V' | 'c' | 'e' | '0' | 'E' => return Err("an escape of Java's own"),
+            'G' | 'X' | 'N' | 'v' | 'V' | 'c' | 'e' | '0' | 'E' => {
+                return Err("an escape of Java's own");
+            }
             _ => self.plain_escape(c),
         }
         Ok(())
@@ -267,7 +272,9 @@ impl<'a> Translator<'a> {
                 self.out.push('\\');
                 self.out.push(c);
             }
-            _ => self.out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
+            _ => self
+                .out
+                .push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
         }
     }
 
@@ -349,7 +356,10 @@ mod tests {
     #[test]
     fn end_of_line_is_before_a_last_terminator_too() {
         let regex = JavaRegex::new(r"(b)$").unwrap();
-        assert_eq!(regex.find("ab\n", 0), Some(vec![Some((1, 2)), Some((1, 2))]));
+        assert_eq!(
+            regex.find("ab\n", 0),
+            Some(vec![Some((1, 2)), Some((1, 2))])
+        );
         assert_eq!(regex.find("ab\r\n", 0).unwrap()[0], Some((1, 2)));
         assert_eq!(regex.find("ab\n\n", 0), None);
         let all = JavaRegex::new(r"(?s).*$").unwrap();

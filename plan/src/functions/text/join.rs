@@ -27,14 +27,17 @@ pub static CONCAT: Kernel = Kernel {
         }
         fit_all(types, Arg::Text)
     },
-    returns: |types| match types.first() {
+    returns: |types, _| match types.first() {
         Some(DataType::Binary) => DataType::Binary,
         _ => DataType::Utf8,
     },
     eval: |args| {
         let rows = args.first().map_or(1, |first| first.len());
         let null = |row: usize| args.iter().any(|arg| arg.is_null(row));
-        if args.first().is_some_and(|first| first.data_type() == &DataType::Binary) {
+        if args
+            .first()
+            .is_some_and(|first| first.data_type() == &DataType::Binary)
+        {
             let joined = (0..rows).map(|row| {
                 let parts = args.iter().map(|arg| arg.as_binary::<i32>().value(row));
                 (!null(row)).then(|| parts.collect::<Vec<_>>().concat())
@@ -78,7 +81,7 @@ pub static CONCAT_WS: Kernel = Kernel {
         }
         Some(fitted)
     },
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let separators = texts(&args[0])?;
         let parts = args[1..].iter().map(Part::of);
@@ -97,7 +100,7 @@ pub static CONCAT_WS: Kernel = Kernel {
 pub static REPEAT: Kernel = Kernel {
     name: "repeat",
     coerce: |types| fit(types, &[Arg::Text, Arg::Int], 2),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let text = texts(&args[0])?;
         let rows = text.iter().zip(ints(&args[1]));

@@ -47,7 +47,7 @@ impl Known {
 pub static RLIKE: Kernel = Kernel {
     name: "rlike",
     coerce: |types| fit(types, &[Arg::Text; 2], 2),
-    returns: |_| DataType::Boolean,
+    returns: |_, _| DataType::Boolean,
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
         let mut known = Known::default();
@@ -63,7 +63,7 @@ pub static RLIKE: Kernel = Kernel {
 pub static LIKE: Kernel = Kernel {
     name: "like",
     coerce: |types| fit(types, &[Arg::Text; 2], 2),
-    returns: |_| DataType::Boolean,
+    returns: |_, _| DataType::Boolean,
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
         let found = text.iter().zip(&patterns).map(|row| match row {
@@ -78,7 +78,7 @@ pub static LIKE: Kernel = Kernel {
 pub static ILIKE: Kernel = Kernel {
     name: "ilike",
     coerce: |types| fit(types, &[Arg::Text; 2], 2),
-    returns: |_| DataType::Boolean,
+    returns: |_, _| DataType::Boolean,
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
         let found = text.iter().zip(&patterns).map(|row| match row {
@@ -96,7 +96,7 @@ pub static ILIKE: Kernel = Kernel {
 pub static REGEXP_EXTRACT: Kernel = Kernel {
     name: "regexp_extract",
     coerce: |types| fit(types, &[Arg::Text, Arg::Text, Arg::Int], 3),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
         let mut known = Known::default();
@@ -121,7 +121,7 @@ pub static REGEXP_EXTRACT: Kernel = Kernel {
 pub static REGEXP_EXTRACT_ALL: Kernel = Kernel {
     name: "regexp_extract_all",
     coerce: |types| fit(types, &[Arg::Text, Arg::Text, Arg::Int], 3),
-    returns: |_| list_of_text(),
+    returns: |_, _| list_of_text(),
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
         let mut known = Known::default();
@@ -150,7 +150,7 @@ pub static REGEXP_EXTRACT_ALL: Kernel = Kernel {
 pub static REGEXP_COUNT: Kernel = Kernel {
     name: "regexp_count",
     coerce: |types| fit(types, &[Arg::Text; 2], 2),
-    returns: |_| DataType::Int32,
+    returns: |_, _| DataType::Int32,
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
         let mut known = Known::default();
@@ -166,7 +166,9 @@ pub static REGEXP_COUNT: Kernel = Kernel {
             }
             _ => Ok(None),
         });
-        Ok(Arc::new(counted.collect::<Result<arrow::array::Int32Array>>()?))
+        Ok(Arc::new(
+            counted.collect::<Result<arrow::array::Int32Array>>()?,
+        ))
     },
 };
 
@@ -174,7 +176,7 @@ pub static REGEXP_COUNT: Kernel = Kernel {
 pub static REGEXP_REPLACE: Kernel = Kernel {
     name: "regexp_replace",
     coerce: |types| fit(types, &[Arg::Text; 3], 3),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let (text, patterns, other) = (texts(&args[0])?, texts(&args[1])?, texts(&args[2])?);
         let mut known = Known::default();
@@ -193,7 +195,7 @@ pub static REGEXP_REPLACE: Kernel = Kernel {
 pub static SPLIT: Kernel = Kernel {
     name: "split",
     coerce: |types| fit(types, &[Arg::Text, Arg::Text, Arg::Int], 3),
-    returns: |_| list_of_text(),
+    returns: |_, _| list_of_text(),
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
         let mut known = Known::default();
@@ -208,7 +210,9 @@ pub static SPLIT: Kernel = Kernel {
                 "" if !text.is_empty() => characters(text, most),
                 _ => split(known.get(pattern)?, text, most),
             };
-            parts.into_iter().for_each(|part| out.values().append_value(part));
+            parts
+                .into_iter()
+                .for_each(|part| out.values().append_value(part));
             out.append(true);
         }
         Ok(Arc::new(out.finish()))
@@ -217,12 +221,14 @@ pub static SPLIT: Kernel = Kernel {
 
 fn group_index(function: &str, regex: &JavaRegex, pattern: &str, group: i32) -> Result<usize> {
     let index = usize::try_from(group).ok();
-    index.filter(|index| *index <= regex.groups()).ok_or_else(|| {
-        failed(format!(
-            "{function}: {pattern:?} has no group {group}, its last is {}",
-            regex.groups()
-        ))
-    })
+    index
+        .filter(|index| *index <= regex.groups())
+        .ok_or_else(|| {
+            failed(format!(
+                "{function}: {pattern:?} has no group {group}, its last is {}",
+                regex.groups()
+            ))
+        })
 }
 
 /// `Matcher.replaceAll`.
@@ -248,7 +254,11 @@ fn expand(
     replacement: &str,
     out: &mut String,
 ) -> Result<()> {
-    let bad = |what: &str| failed(format!("regexp_replace: replacement {replacement:?} {what}"));
+    let bad = |what: &str| {
+        failed(format!(
+            "regexp_replace: replacement {replacement:?} {what}"
+        ))
+    };
     let mut chars = replacement.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
@@ -261,7 +271,8 @@ fn expand(
                         .named(&name)
                         .ok_or_else(|| bad("names a group there is not"))?
                 } else {
-                    let digit = |c: Option<&char>| c.and_then(|c| c.to_digit(10)).map(|d| d as usize);
+                    let digit =
+                        |c: Option<&char>| c.and_then(|c| c.to_digit(10)).map(|d| d as usize);
                     let mut group = digit(chars.peek())
                         .ok_or_else(|| bad("has a $ without a group: write \\$"))?;
                     chars.next();

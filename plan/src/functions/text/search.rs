@@ -9,17 +9,16 @@ use crate::functions::arguments::{Arg, fit, ints, texts};
 use crate::functions::kernel::Kernel;
 
 /// Every kernel of this module.
-pub(in crate::functions) const KERNELS: &[&Kernel] =
-    &[
-        &INSTR,
-        &LOCATE,
-        &REPLACE,
-        &TRANSLATE,
-        &LEVENSHTEIN,
-        &CONTAINS,
-        &STARTSWITH,
-        &ENDSWITH,
-    ];
+pub(in crate::functions) const KERNELS: &[&Kernel] = &[
+    &INSTR,
+    &LOCATE,
+    &REPLACE,
+    &TRANSLATE,
+    &LEVENSHTEIN,
+    &CONTAINS,
+    &STARTSWITH,
+    &ENDSWITH,
+];
 
 macro_rules! text_in_text {
     ($(#[$doc:meta])* $constant:ident, $name:literal, $test:ident) => {
@@ -27,7 +26,7 @@ macro_rules! text_in_text {
         pub static $constant: Kernel = Kernel {
             name: $name,
             coerce: |types| fit(types, &[Arg::Text, Arg::Text], 2),
-            returns: |_| DataType::Boolean,
+            returns: |_, _| DataType::Boolean,
             eval: |args| {
                 let (text, parts) = (texts(&args[0])?, texts(&args[1])?);
                 let rows = text.iter().zip(&parts);
@@ -55,7 +54,7 @@ text_in_text!(
 pub static INSTR: Kernel = Kernel {
     name: "instr",
     coerce: |types| fit(types, &[Arg::Text, Arg::Text], 2),
-    returns: |_| DataType::Int32,
+    returns: |_, _| DataType::Int32,
     eval: |args| {
         let (text, parts) = (texts(&args[0])?, texts(&args[1])?);
         let rows = text.iter().zip(&parts);
@@ -68,7 +67,7 @@ pub static INSTR: Kernel = Kernel {
 pub static LOCATE: Kernel = Kernel {
     name: "locate",
     coerce: |types| fit(types, &[Arg::Text, Arg::Text, Arg::Int], 3),
-    returns: |_| DataType::Int32,
+    returns: |_, _| DataType::Int32,
     eval: |args| {
         let (parts, text) = (texts(&args[0])?, texts(&args[1])?);
         let rows = text.iter().zip(&parts).zip(ints(&args[2]));
@@ -88,7 +87,7 @@ pub static LOCATE: Kernel = Kernel {
 pub static REPLACE: Kernel = Kernel {
     name: "replace",
     coerce: |types| fit(types, &[Arg::Text; 3], 3),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let (text, search, other) = (texts(&args[0])?, texts(&args[1])?, texts(&args[2])?);
         let rows = text.iter().zip(&search).zip(&other);
@@ -107,7 +106,7 @@ pub static REPLACE: Kernel = Kernel {
 pub static TRANSLATE: Kernel = Kernel {
     name: "translate",
     coerce: |types| fit(types, &[Arg::Text; 3], 3),
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: |args| {
         let (text, from, to) = (texts(&args[0])?, texts(&args[1])?, texts(&args[2])?);
         let rows = text.iter().zip(&from).zip(&to);
@@ -127,7 +126,7 @@ pub static TRANSLATE: Kernel = Kernel {
 pub static LEVENSHTEIN: Kernel = Kernel {
     name: "levenshtein",
     coerce: |types| fit(types, &[Arg::Text; 2], 2),
-    returns: |_| DataType::Int32,
+    returns: |_, _| DataType::Int32,
     eval: |args| {
         let (one, other) = (texts(&args[0])?, texts(&args[1])?);
         let rows = one.iter().zip(&other);
