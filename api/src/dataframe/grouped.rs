@@ -2,13 +2,15 @@
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::functions::math::expr_fn::isnan;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
-use datafusion::logical_expr::{Expr, ExprSchemable, GroupingSet, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, GroupingSet, LogicalPlanBuilder, lit, not};
 use weir_plan::functions::ddl::type_name;
 use weir_plan::{Error, Result};
 
 use super::pivot::Pivot;
+use super::widen::plain;
 use super::{DataFrame, resolve};
 use crate::functions::{self, col};
 
@@ -159,7 +161,7 @@ impl GroupedData {
                 return Err(Error::invalid_plan(format!(
                     "{name}() takes numeric columns, and {column:?} is {}; \
                      agg() takes other aggregates",
-                    type_name(&data_type)
+                    type_name(plain(&data_type))
                 )));
             }
             aggregates.push(aggregate(resolved).alias(format!("{name}({column})")));
@@ -169,7 +171,7 @@ impl GroupedData {
 }
 
 fn is_numeric(data_type: &DataType) -> bool {
-    data_type.is_numeric()
+    plain(data_type).is_numeric()
 }
 
 /// Groups `frame` and computes `aggregates`, which need not be aggregates all the way down.
@@ -183,7 +185,7 @@ pub(super) fn aggregate(
     let resolved = |exprs: Vec<Expr>| -> Result<Vec<Expr>> {
         exprs
             .into_iter()
-            .map(|expr| resolve::resolve_named(expr, &schema))
+            .map(|expr| least_numbers(resolve::resolve_named(expr, &schema)?, &schema))
             .collect()
     };
     let (keys, aggregates) = (resolved(keys)?, resolved(aggregates)?);
@@ -238,4 +240,29 @@ pub(super) fn aggregate(
             .project(selected)?
             .build()?)
     })
+}
+
+/// The engine's `min` of floats takes NaN for the least of some groups; in Spark it is the greatest value.
+fn least_numbers(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let expr = expr.transform_up(|expr| {
+        let Expr::AggregateFunction(call) = &expr else {
+            return Ok(Transformed::no(expr));
+        };
+        let [value] = &call.params.args[..] else {
+            return Ok(Transformed::no(expr));
+        };
+        if call.func.name() != "min" || !value.get_type(schema)?.is_floating() {
+            return Ok(Transformed::no(expr));
+        }
+        let mut numbers = call.clone();
+        let number = not(isnan(value.clone()));
+        numbers.params.filter = Some(Box::new(match &call.params.filter {
+            Some(filter) => filter.as_ref().clone().and(number),
+            None => number,
+        }));
+        // Of nothing but NaN it is NaN.
+        let least = functions::coalesce(vec![Expr::AggregateFunction(numbers), expr]);
+        Ok(Transformed::yes(least))
+    })?;
+    Ok(expr.data)
 }

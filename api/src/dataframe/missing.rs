@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::functions::math::expr_fn::isnan;
-use datafusion::logical_expr::{Expr, lit, not, when};
+use datafusion::logical_expr::{Cast, Expr, lit, not, when};
 use weir_plan::{Error, Result};
 
+use super::widen::plain;
 use super::{DataFrame, resolve};
 use crate::functions::coalesce;
 
@@ -62,6 +63,7 @@ impl From<bool> for Fill {
 
 impl Fill {
     fn suits(&self, data_type: &DataType) -> bool {
+        let data_type = plain(data_type);
         match self {
             Self::Number(_) | Self::Whole(_) => data_type.is_numeric(),
             Self::Text(_) => data_type.is_string(),
@@ -234,7 +236,11 @@ impl DataFrame {
                 columns.push(column);
                 continue;
             };
-            let data_type = field.data_type();
+            let data_type = plain(field.data_type());
+            let column = match data_type == field.data_type() {
+                true => column,
+                false => Expr::Cast(Cast::new(Box::new(column), data_type.clone())),
+            };
             let value = fill.scalar().cast_to(data_type).map_err(|error| {
                 Error::invalid_plan(format!(
                     "column {:?} ({}) cannot hold {:?}",

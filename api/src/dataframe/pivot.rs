@@ -11,7 +11,7 @@ use weir_plan::{Error, Result};
 
 use super::arguments::IntoColumn;
 use super::grouped::{Grouping, aggregate};
-use super::widen::wider;
+use super::widen::{plain, wider};
 use super::{DataFrame, resolve};
 use crate::functions::col;
 
@@ -36,7 +36,7 @@ impl Pivot {
                 "pivot() needs the values that become columns; Weir does not look them up",
             ));
         }
-        let data_type = on.get_type(schema)?;
+        let data_type = plain(&on.get_type(schema)?).clone();
         let values = values
             .into_iter()
             .map(|value| {
@@ -114,10 +114,15 @@ impl DataFrame {
         let mut common = None;
         for name in &values {
             self.check_columns([*name])?;
-            let data_type = col(*name).get_type(self.schema())?;
+            let data_type = plain(&col(*name).get_type(self.schema())?).clone();
             common = match common {
                 None => Some((name, data_type)),
-                Some((first, common)) => match wider(&common, &data_type) {
+                // Text would be read as numbers; Spark does so in unions, but not here.
+                Some((first, common)) => match wider(&common, &data_type).filter(|_| {
+                    common.is_string() == data_type.is_string()
+                        || common.is_null()
+                        || data_type.is_null()
+                }) {
                     Some(wide) => Some((first, wide)),
                     None => {
                         return Err(Error::invalid_plan(format!(

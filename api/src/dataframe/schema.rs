@@ -5,6 +5,7 @@ use weir_plan::Result;
 use weir_plan::functions::ddl::type_name;
 
 use super::DataFrame;
+use super::widen::plain;
 use crate::program::print_line;
 
 impl DataFrame {
@@ -26,7 +27,7 @@ impl DataFrame {
     pub fn dtypes(&self) -> Vec<(String, String)> {
         let fields = self.schema().fields().iter();
         fields
-            .map(|field| (field.name().clone(), type_name(field.data_type())))
+            .map(|field| (field.name().clone(), type_name(plain(field.data_type()))))
             .collect()
     }
 
@@ -97,7 +98,7 @@ fn type_lines(data_type: &DataType, indent: &str, lines: &mut Vec<String>) {
 
 /// The tree names types otherwise than SQL.
 fn tree_name(data_type: &DataType) -> String {
-    match data_type {
+    match plain(data_type) {
         DataType::Int8 => "byte".to_owned(),
         DataType::Int16 => "short".to_owned(),
         DataType::Int32 => "integer".to_owned(),

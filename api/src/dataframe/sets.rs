@@ -10,7 +10,7 @@ use weir_plan::functions::ddl::type_name;
 use weir_plan::options::did_you_mean;
 use weir_plan::{Error, Result};
 
-use super::widen::wider;
+use super::widen::{plain, wider};
 use super::{DataFrame, resolve};
 use crate::functions::col;
 
@@ -42,24 +42,22 @@ impl DataFrame {
             }
         }
         let (own, others) = (self.columns(), other.columns());
-        if !allow_missing_columns {
-            for (name, missing_in, place) in own
-                .iter()
-                .filter(|name| !others.contains(name))
-                .map(|name| (name, &others, "the other dataframe"))
-                .chain(
-                    others
-                        .iter()
-                        .filter(|name| !own.contains(name))
-                        .map(|name| (name, &own, "this dataframe")),
-                )
-            {
-                return Err(Error::invalid_plan(format!(
-                    "union_by_name: {place} has no column {name:?}{}; \
-                     allow_missing_columns makes it null there",
-                    did_you_mean(name, missing_in.iter().map(String::as_str))
-                )));
-            }
+        let mut lacks = own
+            .iter()
+            .filter(|name| !others.contains(name))
+            .map(|name| (name, &others, "the other dataframe"))
+            .chain(
+                others
+                    .iter()
+                    .filter(|name| !own.contains(name))
+                    .map(|name| (name, &own, "this dataframe")),
+            );
+        if !allow_missing_columns && let Some((name, known, place)) = lacks.next() {
+            return Err(Error::invalid_plan(format!(
+                "union_by_name: {place} has no column {name:?}{}; \
+                 allow_missing_columns makes it null there",
+                did_you_mean(name, known.iter().map(String::as_str))
+            )));
         }
         let mut names = own.clone();
         names.extend(others.iter().filter(|name| !own.contains(name)).cloned());
@@ -174,9 +172,9 @@ impl DataFrame {
                         "{verb}: column {} is {:?} ({}) here and {:?} ({}) there; cast one of them",
                         at + 1,
                         field.name(),
-                        type_name(field.data_type()),
+                        type_name(plain(field.data_type())),
                         other.name(),
-                        type_name(other.data_type()),
+                        type_name(plain(other.data_type())),
                     ))
                 })
             })

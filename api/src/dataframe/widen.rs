@@ -8,8 +8,20 @@ use datafusion::arrow::datatypes::TimeUnit;
 /// Digits of Spark's widest decimal.
 const MAX_DIGITS: i32 = 38;
 
+/// The type of a column's values, however they are stored: partition columns come as dictionaries.
+pub(super) fn plain(data_type: &DataType) -> &DataType {
+    match data_type {
+        Dictionary(_, values) => plain(values),
+        other => other,
+    }
+}
+
 /// The type that rows of `one` and of `other` have together, if there is one.
 pub(super) fn wider(one: &DataType, other: &DataType) -> Option<DataType> {
+    if one == other {
+        return Some(one.clone());
+    }
+    let (one, other) = (plain(one), plain(other));
     if one == other {
         return Some(one.clone());
     }
@@ -52,10 +64,8 @@ fn numeric(one: &DataType, other: &DataType) -> Option<DataType> {
                 i8::try_from(scale).ok()?,
             ))
         }
-        // A float cannot hold an int.
-        _ if matches!((one, other), (Float32, Int32 | Int64 | Decimal128(..)))
-            || matches!((one, other), (Int32 | Int64 | Decimal128(..), Float32)) =>
-        {
+        // A float cannot hold every whole number; Spark asks no closer.
+        _ if one != &Float64 && other != &Float64 && (one == &Float32 || other == &Float32) => {
             Some(Float64)
         }
         _ => Some(if rank >= other_rank { one } else { other }.clone()),
