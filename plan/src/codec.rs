@@ -167,4 +167,26 @@ mod tests {
             assert!(codec.try_decode_udf("from_json", b"other").is_err());
         }
     }
+
+    #[test]
+    fn every_function_comes_back_by_a_name_of_its_own() {
+        let codec = WeirCodec::default();
+        let mut names = std::collections::HashSet::new();
+        for function in registry::functions() {
+            assert!(
+                names.insert(function.name().to_owned()),
+                "{}",
+                function.name()
+            );
+            let mut bytes = Vec::new();
+            codec.try_encode_udf(&function, &mut bytes).unwrap();
+            let back = codec.try_decode_udf(function.name(), &bytes).unwrap();
+            assert_eq!(back, function);
+        }
+        let Expr::AggregateFunction(sum) = crate::functions::sum(col("n")) else {
+            panic!("sum is no aggregate")
+        };
+        let back = codec.try_decode_udaf(sum.func.name(), &[]).unwrap();
+        assert_eq!(back, sum.func);
+    }
 }

@@ -2,17 +2,24 @@
 //!
 //! [`registry`] is the list of them, by which they travel to executors.
 
+mod arguments;
 mod broken_rules;
+mod checked_sum;
+pub mod collections;
+pub mod datetime;
 pub mod ddl;
 mod examples;
+pub mod hash;
 pub mod json;
 pub mod kernel;
+pub mod math;
 mod pinned;
 pub mod registry;
 #[cfg(test)]
 mod row_rule_tests;
 mod row_text;
 mod strings;
+pub mod text;
 pub mod time;
 
 use std::sync::Arc;
@@ -20,6 +27,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub use broken_rules::{RowRule, broken_rules};
+pub use checked_sum::sum;
 pub use examples::examples;
 pub use json::from_json;
 pub use pinned::{PinnedParameters, bind_pinned, pinned, pinned_parameters};
@@ -31,5 +39,9 @@ pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
 
 /// Weir's aggregate function `name`, for a plan that arrives.
 pub(crate) fn aggregate(name: &str) -> Option<Arc<AggregateUDF>> {
-    (name == examples::NAME).then(examples::function)
+    match name {
+        examples::NAME => Some(examples::function()),
+        checked_sum::NAME => Some(checked_sum::function()),
+        _ => None,
+    }
 }

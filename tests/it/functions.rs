@@ -4,8 +4,14 @@
 //! in `functions/golden/*.json`. With `WEIR_TEST_SPARK=1` Spark is asked again, and with
 //! `WEIR_TEST_GOLDEN=write` the files are written.
 
+mod aggregates;
+mod coverage;
+mod datetime;
 mod golden;
 mod json;
+mod math;
+mod text;
+mod values;
 mod verbs;
 mod verbs_api;
 mod verbs_coverage;

@@ -1,6 +1,6 @@
 //! What PySpark's `Column` can do and DataFusion's `Expr` cannot.
 
-use datafusion::logical_expr::{Cast, Expr, SortExpr, TryCast};
+use datafusion::logical_expr::{Cast, Expr, Operator, SortExpr, TryCast, binary_expr, lit};
 use weir_plan::Result;
 use weir_plan::functions::ddl;
 
@@ -18,6 +18,38 @@ pub trait ColumnExt: Sized {
     /// # Errors
     /// As [`Self::cast`].
     fn try_cast(self, to: &str) -> Result<Expr>;
+
+    /// Whether it is one of `values`: PySpark's `isin`.
+    #[must_use]
+    fn isin(self, values: impl IntoIterator<Item = Expr>) -> Expr;
+
+    /// Whether both are equal or both null: PySpark's `eqNullSafe`.
+    #[must_use]
+    fn eq_null_safe(self, other: Expr) -> Expr;
+
+    /// Whether the text has a match of a regular expression: [`rlike`](super::rlike).
+    #[must_use]
+    fn rlike(self, pattern: &str) -> Expr;
+
+    /// Whether the text has `part` in it.
+    #[must_use]
+    fn contains(self, part: Expr) -> Expr;
+
+    /// Whether the text begins with `prefix`.
+    #[must_use]
+    fn startswith(self, prefix: Expr) -> Expr;
+
+    /// Whether the text ends with `suffix`.
+    #[must_use]
+    fn endswith(self, suffix: Expr) -> Expr;
+
+    /// `length` characters from `position` on: [`substring`](super::substring).
+    #[must_use]
+    fn substr(self, position: i32, length: i32) -> Expr;
+
+    /// A struct's field: PySpark's `getField`.
+    #[must_use]
+    fn get_field(self, name: &str) -> Expr;
 
     /// Ascending, nulls first: what a column alone means too.
     fn asc(self) -> SortExpr;
@@ -48,6 +80,38 @@ impl ColumnExt for Expr {
             Box::new(self),
             ddl::parse_type(to)?,
         )))
+    }
+
+    fn isin(self, values: impl IntoIterator<Item = Expr>) -> Expr {
+        self.in_list(values.into_iter().collect(), false)
+    }
+
+    fn eq_null_safe(self, other: Expr) -> Expr {
+        binary_expr(self, Operator::IsNotDistinctFrom, other)
+    }
+
+    fn rlike(self, pattern: &str) -> Expr {
+        super::rlike(self, lit(pattern))
+    }
+
+    fn contains(self, part: Expr) -> Expr {
+        super::contains(self, part)
+    }
+
+    fn startswith(self, prefix: Expr) -> Expr {
+        super::startswith(self, prefix)
+    }
+
+    fn endswith(self, suffix: Expr) -> Expr {
+        super::endswith(self, suffix)
+    }
+
+    fn substr(self, position: i32, length: i32) -> Expr {
+        super::substring(self, lit(position), lit(length))
+    }
+
+    fn get_field(self, name: &str) -> Expr {
+        datafusion::functions::expr_fn::get_field(self, name)
     }
 
     fn asc(self) -> SortExpr {

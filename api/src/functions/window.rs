@@ -169,6 +169,18 @@ impl WindowExt for Expr {
     fn over(self, window: &WindowSpec) -> Result<Expr> {
         let function = match self {
             Expr::Alias(alias) => return Ok(alias.expr.over(window)?.alias(alias.name)),
+            // What a function of Weir's makes of the engine's aggregate.
+            Expr::Cast(mut cast) => {
+                cast.expr = Box::new(cast.expr.over(window)?);
+                return Ok(Expr::Cast(cast));
+            }
+            Expr::ScalarFunction(mut call)
+                if matches!(call.args.as_slice(), [Expr::AggregateFunction(_)]) =>
+            {
+                let args = call.args.into_iter().map(|arg| arg.over(window));
+                call.args = args.collect::<Result<_>>()?;
+                return Ok(Expr::ScalarFunction(call));
+            }
             Expr::WindowFunction(function) => *function,
             Expr::AggregateFunction(aggregate) => {
                 if !aggregate.params.order_by.is_empty() {
@@ -220,12 +232,23 @@ impl WindowExt for Expr {
             only.expr = std::mem::take(&mut only.expr) * lit(1_i8);
         }
         let null_treatment = function.params.null_treatment;
-        let built = Expr::from(function)
+        let (filter, distinct) = (function.params.filter.clone(), function.params.distinct);
+        if distinct && name != "array_agg" {
+            return Err(Error::invalid_plan(format!(
+                "{name} of different values has no over(): of them Spark has windows of collect_set alone"
+            )));
+        }
+        let mut built = Expr::from(function)
             .partition_by(window.partition_by.clone())
             .order_by(order_by)
             .window_frame(frame)
             .null_treatment(null_treatment)
             .build()?;
+        // The builder forgets both.
+        if let Expr::WindowFunction(function) = &mut built {
+            function.params.filter = filter;
+            function.params.distinct = distinct;
+        }
         if COUNTING.contains(&name.as_str()) {
             return Ok(Expr::Cast(Cast::new(
                 Box::new(built),

@@ -7,10 +7,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DataFusionError, ScalarValue, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
 use crate::functions::ddl;
@@ -22,8 +23,8 @@ pub struct Kernel {
     pub name: &'static str,
     /// The types arguments of these types are cast to; `None` when they do not fit.
     pub coerce: fn(&[DataType]) -> Option<Vec<DataType>>,
-    /// The type of the result for arguments of such types.
-    pub returns: fn(&[DataType]) -> DataType,
+    /// The type of the result for arguments of such types, of which the literal ones' values are known.
+    pub returns: fn(&[DataType], &[Option<&ScalarValue>]) -> DataType,
     /// Computes it: arrays of one length and of the coerced types.
     pub eval: fn(&[ArrayRef]) -> Result<ArrayRef, DataFusionError>,
 }
@@ -86,7 +87,17 @@ impl ScalarUDFImpl for Function {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType, DataFusionError> {
-        Ok((self.kernel.returns)(types))
+        Ok((self.kernel.returns)(types, &[]))
+    }
+
+    fn return_field_from_args(
+        &self,
+        arguments: ReturnFieldArgs,
+    ) -> Result<FieldRef, DataFusionError> {
+        let fields = arguments.arg_fields.iter();
+        let types: Vec<_> = fields.map(|field| field.data_type().clone()).collect();
+        let returned = (self.kernel.returns)(&types, arguments.scalar_arguments);
+        Ok(Arc::new(Field::new(self.kernel.name, returned, true)))
     }
 
     fn invoke_with_args(

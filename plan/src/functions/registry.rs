@@ -6,15 +6,20 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::ScalarUDF;
 use serde::{Deserialize, Serialize};
 
+use super::collections;
+use super::datetime;
+use super::hash;
 use super::json::{FromJson, get_json_object_kernel, to_json_kernel};
 use super::kernel::{Function, Kernel, all_text};
+use super::math;
+use super::text;
 use crate::error::{Error, Result};
 
 /// `get_json_object(text, path)`.
 pub static GET_JSON_OBJECT: Kernel = Kernel {
     name: "get_json_object",
     coerce: all_text::<2>,
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: get_json_object_kernel,
 };
 
@@ -25,13 +30,33 @@ pub static TO_JSON: Kernel = Kernel {
         [DataType::Struct(_) | DataType::List(_) | DataType::Map(..)] => Some(types.to_vec()),
         _ => None,
     },
-    returns: |_| DataType::Utf8,
+    returns: |_, _| DataType::Utf8,
     eval: to_json_kernel,
 };
 
 /// Every kernel.
 pub(super) fn kernels() -> impl Iterator<Item = &'static Kernel> {
-    [&GET_JSON_OBJECT, &TO_JSON].into_iter()
+    const JSON: &[&Kernel] = &[&GET_JSON_OBJECT, &TO_JSON];
+    let areas = [
+        JSON,
+        collections::KERNELS,
+        datetime::convert::KERNELS,
+        datetime::parts::KERNELS,
+        datetime::shift::KERNELS,
+        datetime::truncate::KERNELS,
+        hash::digest::KERNELS,
+        hash::row::KERNELS,
+        math::real::KERNELS,
+        math::rounding::KERNELS,
+        math::whole::KERNELS,
+        text::binary::KERNELS,
+        text::case::KERNELS,
+        text::cut::KERNELS,
+        text::join::KERNELS,
+        text::pattern::KERNELS,
+        text::search::KERNELS,
+    ];
+    areas.into_iter().flatten().copied()
 }
 
 /// Every function without parameters, for a session's SQL.

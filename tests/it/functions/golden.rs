@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use weir::datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use weir::datafusion::arrow::datatypes::*;
+use weir::datafusion::logical_expr::Expr;
 use weir::prelude::*;
 use weir_tests::spark::spark_or_skip;
 
@@ -78,6 +79,16 @@ fn text_schema() -> Schema {
 
 /// PySpark, and the same of Weir's.
 pub type Case = (&'static str, weir::Result<DataFrame>);
+
+/// Column `id` of `frame`, and `exprs` as `c0`, `c1` and so on.
+pub fn pick(frame: &DataFrame, exprs: Vec<Expr>) -> weir::Result<DataFrame> {
+    let names = (0..).map(|index| format!("c{index}"));
+    let named = exprs.into_iter().zip(names);
+    let columns = named.map(|(expr, name)| expr.alias(name));
+    frame
+        .clone()
+        .select(std::iter::once(col("id")).chain(columns))
+}
 
 /// Compares every case with `golden/{area}.json`, after asking Spark whether that still holds.
 pub async fn check(area: &str, tables: &[Table], cases: Vec<Case>) {

@@ -341,6 +341,8 @@ impl<'o> Reader<'o> {
             Kind::Decimal(values, precision, scale) => {
                 push(values, parse_decimal(text, *precision, *scale))
             }
+            // Jackson's own word, which Spark reads without quotes only.
+            Kind::Float32(_) | Kind::Float64(_) if text == "INF" => false,
             Kind::Float32(_) | Kind::Float64(_) => return Ok(self.special(kind, text)),
             Kind::Binary(bytes) => match crate::functions::strings::decode_base64(text) {
                 Some(value) => {
