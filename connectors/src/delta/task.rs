@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::partition;
+use arrow::error::ArrowError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
+use deltalake::DeltaResult;
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::Add;
+use deltalake::kernel::scalars::ScalarExt;
 use deltalake::logstore::ObjectStoreRef;
 use futures::StreamExt as _;
 use tracing::warn;
@@ -24,7 +28,7 @@ use super::spec::WriteSpec;
 use crate::files::slices;
 
 /// What a task whose rows all go to one file needs: a row group, and what its encoder holds twice.
-const OPEN_FILE_BYTES: usize = 128 << 20;
+const OPEN_FILE_BYTES: usize = 48 << 20;
 
 /// What a task counts, of the rows and files it wrote.
 #[derive(Debug)]
@@ -96,9 +100,8 @@ impl WriteTask {
             for (slice, bytes) in slices(&batch) {
                 self.reserve(bytes, &mut writer).await?;
                 let timer = self.metrics.time.timer();
-                writer
-                    .open(&self.store, &self.config)
-                    .write(&slice)
+                let open = writer.open(&self.store, &self.config);
+                write(open, slice, &self.spec.partition_by)
                     .await
                     .map_err(|error| table_error(&self.spec.url, "writing a file of", error))?;
                 timer.done();
@@ -175,6 +178,38 @@ fn records(add: &Add) -> Result<u64> {
     stats
         .and_then(|stats| u64::try_from(stats.num_records).ok())
         .ok_or_else(|| Error::internal(format!("file {:?} has no number of rows", add.path)))
+}
+
+/// Hands rows to the writer. Rows of one partition go as they are: the writer's own way to divide rows
+/// copies every value.
+async fn write(
+    writer: &mut DeltaWriter,
+    rows: RecordBatch,
+    partition_by: &[String],
+) -> DeltaResult<()> {
+    if !partition_by.is_empty() && is_of_one_partition(&rows, partition_by)? {
+        let values = partition_by.iter().map(|name| {
+            let value = rows.column_by_name(name)?;
+            Some((name.clone(), ScalarExt::from_array(value.as_ref(), 0)?))
+        });
+        // A value without such a form is the general way's to refuse.
+        if let Some(values) = values.collect::<Option<_>>() {
+            return writer.write_partition(rows, &values).await;
+        }
+    }
+    writer.write(&rows).await
+}
+
+/// Whether all of `rows`, which are not none, have the same values of the partition columns.
+fn is_of_one_partition(rows: &RecordBatch, partition_by: &[String]) -> Result<bool, ArrowError> {
+    let columns: Option<Vec<ArrayRef>> = partition_by
+        .iter()
+        .map(|name| rows.column_by_name(name).cloned())
+        .collect();
+    match columns {
+        Some(columns) => Ok(partition(&columns)?.len() == 1),
+        None => Ok(false),
+    }
 }
 
 /// An open writer, aborted when it is dropped: its task failed or was given up.

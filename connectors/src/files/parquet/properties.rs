@@ -7,7 +7,14 @@ use arrow::datatypes::{DataType, Schema};
 
 /// Encoded bytes after which a row group ends, unless told otherwise. It bounds what one open file
 /// holds in memory: a task has one open file per partition value.
-pub(crate) const ROW_GROUP_BYTES: usize = 64 << 20;
+pub(crate) const ROW_GROUP_BYTES: usize = 16 << 20;
+
+/// Bytes after which a page ends. Encoding, compressing and copying a page of this size stays within the
+/// processor's cache and within memory that the allocator has at hand.
+const PAGE_BYTES: usize = 128 << 10;
+
+/// Rows after which the encoder looks whether a page is full: of message bodies, few are many bytes.
+const PAGE_CHECK_ROWS: usize = 128;
 
 /// The properties of files of `file_schema`, whose row groups end after about `row_group_bytes` encoded
 /// bytes.
@@ -24,6 +31,8 @@ pub(crate) fn writer_properties(
         .set_created_by(concat!("weir version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(compression)
         .set_max_row_group_bytes(Some(row_group_bytes))
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_write_batch_size(PAGE_CHECK_ROWS)
         .set_statistics_enabled(EnabledStatistics::Page);
     for field in file_schema.fields() {
         for path in binary_paths(field.data_type(), vec![field.name().clone()]) {
