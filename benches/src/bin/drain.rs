@@ -15,7 +15,7 @@ use clap::Parser as _;
 use weir::Session;
 use weir_benches::drain::arguments::{Arguments, Part, Peer};
 use weir_benches::drain::peers::others::Others;
-use weir_benches::drain::peers::{decode, encode, limit};
+use weir_benches::drain::peers::{decode, encode, json, limit};
 use weir_benches::drain::rounds::Rounds;
 use weir_benches::drain::table::{HEADING, rows};
 use weir_benches::drain::topics::{COMPRESSION, Topics};
@@ -35,6 +35,9 @@ fn main() -> ExitCode {
             source,
             max_records,
         }) => weir::program::run(async move { decode::run(&source, max_records).await }),
+        Some(Part::Json { source, out }) => {
+            weir::program::run(async move { json::run(&source, &out).await })
+        }
         Some(Part::Encode {
             records,
             partitions,

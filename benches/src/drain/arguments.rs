@@ -52,6 +52,8 @@ pub enum Peer {
     Weir,
     /// `kafka_to_bronze --min-partitions 2`, of one partition.
     WeirSplit,
+    /// Weir, with the JSON of the values parsed into columns.
+    WeirJson,
     /// Spark, from the start of its process.
     SparkCold,
     /// Spark, its second drain in one session.
@@ -70,6 +72,7 @@ impl Peer {
             Self::Parquet => "Weir: Arrow in memory to Delta",
             Self::Weir => "Weir: kafka_to_bronze",
             Self::WeirSplit => "Weir: kafka_to_bronze, split",
+            Self::WeirJson => "Weir: Kafka to Delta, JSON parsed",
             Self::SparkCold => "Spark, cold",
             Self::SparkWarm => "Spark, warm",
             Self::Python => "Python loop",
@@ -97,6 +100,16 @@ pub enum Part {
         /// The source's `maxRecordsPerPartition`.
         #[arg(long)]
         max_records: Option<u64>,
+    },
+    /// Parse the values and write them with Weir.
+    #[command(hide = true)]
+    Json {
+        /// What is read.
+        #[command(flatten)]
+        source: Source,
+        /// The table.
+        #[arg(long)]
+        out: String,
     },
     /// Write rows in memory with Weir's Delta sink.
     #[command(hide = true)]

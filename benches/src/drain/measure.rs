@@ -37,6 +37,10 @@ pub struct Line {
 ///
 /// # Panics
 /// When it cannot be run or fails, with its log.
+#[allow(
+    clippy::zombie_processes,
+    reason = "wait4 reaps it, and tells what it used"
+)]
 pub fn run(mut command: Command, log: &Path, broker: u32, mut line: impl FnMut(Line)) -> Cost {
     let name = command.get_program().display().to_string();
     let broker_before = cpu_of(broker);

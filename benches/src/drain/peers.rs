@@ -2,5 +2,6 @@
 
 pub mod decode;
 pub mod encode;
+pub mod json;
 pub mod limit;
 pub mod others;

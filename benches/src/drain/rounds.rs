@@ -127,6 +127,15 @@ impl Rounds<'_> {
                 expected.check_table(self.session, &table(0), first).await?;
                 cost
             }
+            Peer::WeirJson => {
+                let mut command = this("json");
+                command.args(["--bootstrap", bootstrap, "--topic", &topic.name]);
+                command.args(["--partitions", &expected.partitions.to_string()]);
+                command.args(["--out", &table(0)]);
+                let cost = self.measured(command, scratch, |_| {});
+                expected.check_table(self.session, &table(0), false).await?;
+                cost
+            }
             Peer::Python => {
                 let command = self.others.python(bootstrap, topic, scratch);
                 let cost = self.measured(command, scratch, |_| {});

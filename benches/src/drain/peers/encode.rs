@@ -40,7 +40,7 @@ pub async fn run(records: u64, partitions: i32, out: &str) -> weir::Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let tasks = cores.min(partitions.unsigned_abs() as usize);
     let session = Session::builder()
-        .master(&format!("local[{tasks}]"))
+        .master(format!("local[{tasks}]"))
         .get_or_create()
         .await?;
     let rows = rows(records, partitions, tasks);
