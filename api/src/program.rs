@@ -107,7 +107,7 @@ pub fn exit_code(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::InvalidArgument => 2,
         ErrorKind::DataLoss => 4,
-        ErrorKind::Unavailable => 75,
+        ErrorKind::Unavailable | ErrorKind::Conflict => 75,
         _ => 1,
     }
 }

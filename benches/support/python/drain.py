@@ -36,9 +36,9 @@ def main():
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             # As in Weir.
-            "queued.max.messages.kbytes": 32768,
+            "queued.max.messages.kbytes": 16384,
             "queued.min.messages": 100000,
-            "fetch.max.bytes": 16777216,
+            "fetch.max.bytes": 8388608,
             "fetch.message.max.bytes": 4194304,
             "fetch.queue.backoff.ms": 10,
             "fetch.wait.max.ms": 20,

@@ -44,10 +44,10 @@ async fn load(arguments: &Arguments) -> Result<Layered> {
         .entity
         .silver(checked.valid(), arguments.load_date)?;
     retry_conflicts(&arguments.silver, async || {
-        silver(&session, arguments, valid.clone(), &mut layered).await
+        silver(&session, arguments, valid.clone(), &mut layered).await?;
+        account(&session, arguments, &mut layered).await
     })
     .await?;
-    account(&session, arguments, &mut layered).await?;
     Ok(layered)
 }
 
@@ -199,15 +199,18 @@ async fn account(session: &Session, arguments: &Arguments, layered: &mut Layered
         layered.quarantined_rows
     ))?;
     if sum != layered.bronze_rows {
-        return Err(Error::internal(format!(
-            "the rows of load date {} do not add up: bronze {} is not silver {} + duplicates {} + \
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "the rows of load date {} do not add up: bronze {} is not silver {} + duplicates {} + \
              quarantine {}; did another writer change the tables meanwhile? run the job again",
-            arguments.load_date,
-            layered.bronze_rows,
-            layered.silver_rows,
-            layered.duplicate_rows,
-            layered.quarantined_rows
-        )));
+                arguments.load_date,
+                layered.bronze_rows,
+                layered.silver_rows,
+                layered.duplicate_rows,
+                layered.quarantined_rows
+            ),
+        ));
     }
     Ok(())
 }

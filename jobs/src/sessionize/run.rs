@@ -152,9 +152,12 @@ async fn account(session: &Session, arguments: &Arguments, done: &mut Sessionize
     {
         return Ok(());
     }
-    Err(Error::internal(format!(
-        "the events of {} do not add up, should be {} sessions: {sums}; did another writer change {} \
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the events of {} do not add up, should be {} sessions: {sums}; did another writer change {} \
          meanwhile? run the job again",
-        arguments.date, done.sessions, arguments.out
-    )))
+            arguments.date, done.sessions, arguments.out
+        ),
+    ))
 }

@@ -195,7 +195,10 @@ impl Scope {
             timestamp(col(START)).alias("session_start"),
             timestamp(col(END)).alias("session_end"),
             col("event_count"),
-            ((col(END) - col(START)) / lit(MICROS_PER_SECOND)).alias("session_duration_seconds"),
+            // A quotient is a double; the part below a second goes.
+            ((col(END) - col(START)) / lit(MICROS_PER_SECOND))
+                .cast("bigint")?
+                .alias("session_duration_seconds"),
             self.day.literal().alias("session_date"),
         ])
     }

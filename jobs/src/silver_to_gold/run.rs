@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 use weir::prelude::*;
 use weir::program::print_line;
-use weir::{Error, Result};
+use weir::{Error, ErrorKind, Result};
 
 use super::arguments::Arguments;
 use super::gold::Gold;
@@ -88,9 +88,12 @@ async fn account(session: &Session, arguments: &Arguments, gold: &mut Gold) -> R
     if gold.matched_rows + gold.unmatched_rows == gold.silver_rows && revenue == gold.revenue {
         return Ok(());
     }
-    Err(Error::internal(format!(
-        "the orders of {} to {} do not add up, should be: {sums}; did another writer change {} \
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the orders of {} to {} do not add up, should be: {sums}; did another writer change {} \
          meanwhile? run the job again",
-        range.first, range.last, arguments.gold
-    )))
+            range.first, range.last, arguments.gold
+        ),
+    ))
 }

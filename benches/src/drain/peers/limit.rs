@@ -15,9 +15,9 @@ use crate::drain::expected::Counted;
 
 /// As Weir's source sets them (connectors/src/kafka/properties.rs).
 const SETTINGS: [(&str, &str); 8] = [
-    ("queued.max.messages.kbytes", "32768"),
+    ("queued.max.messages.kbytes", "16384"),
     ("queued.min.messages", "100000"),
-    ("fetch.max.bytes", "16777216"),
+    ("fetch.max.bytes", "8388608"),
     ("fetch.message.max.bytes", "4194304"),
     ("fetch.queue.backoff.ms", "10"),
     ("fetch.wait.max.ms", "20"),
