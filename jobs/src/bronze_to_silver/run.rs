@@ -9,7 +9,7 @@ use weir::datafusion::arrow::util::display::array_value_to_string;
 use weir::datafusion::common::JoinType;
 use weir::prelude::*;
 use weir::program::print_line;
-use weir::{DataFrame, Error, Result, SaveMode};
+use weir::{DataFrame, Error, ErrorKind, Result, SaveMode};
 
 use super::arguments::Arguments;
 use super::layered::Layered;
