@@ -45,8 +45,10 @@ pub async fn read_version(
     let url = table_url(location)?;
     let log_store = log_store(&url, &HashMap::new())?;
     match load(&url, &log_store, version).await {
+        Ok(read) => Ok(read),
         Err(_) if is_vacant(&log_store).await => Err(no_table(&url)),
-        result => result,
+        // It may have been made between the two looks at it.
+        Err(_) => load(&url, &log_store, version).await,
     }
 }
 
