@@ -42,6 +42,24 @@ pub async fn at_version(session: &Session, location: &str, version: u64) -> Resu
     reader.delta(location).await
 }
 
+/// Which commits since a replacement was computed stop it; Delta's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Those that touch what it replaces.
+    WriteSerializable,
+    /// All that add or remove rows: it was decided by other rows, too.
+    Serializable,
+}
+
+impl Isolation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::WriteSerializable => "WriteSerializable",
+            Self::Serializable => "Serializable",
+        }
+    }
+}
+
 /// Replaces the rows of the table at `location` that `condition` is true of by `rows`, which were computed
 /// when the table was at `version`; without one there was no table, and it is made, partitioned by
 /// `partition_by`.
@@ -52,15 +70,20 @@ pub async fn at_version(session: &Session, location: &str, version: u64) -> Resu
 pub async fn replace_where(
     rows: DataFrame,
     location: &str,
-    partition_by: &str,
+    partition_by: &[&str],
     condition: &str,
     version: Option<u64>,
+    isolation: Isolation,
 ) -> Result<()> {
     let session = rows.session().clone();
-    let writer = rows.write().format("delta").partition_by([partition_by]);
+    let writer = rows
+        .write()
+        .format("delta")
+        .partition_by(partition_by.iter().copied());
     if let Some(version) = version {
         let writer = writer.mode(SaveMode::Overwrite);
         let writer = writer.option("replaceWhere", condition);
+        let writer = writer.option("isolationLevel", isolation.name());
         return writer.expected_version(version).save(location).await;
     }
     match writer.mode(SaveMode::ErrorIfExists).save(location).await {

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
+use rand::Rng;
 use serde_json::{Value, json};
 use weir_tests::files::TempLake;
 use weir_tests::kafka::{Broker, Record, broker_or_skip};
@@ -11,6 +13,7 @@ use weir_tests::process::{Finished, Process};
 use weir_tests::python::{Python, python_or_skip};
 
 use crate::bronze::{Bronze, RUN_WITHIN, expect_error};
+use crate::layers::random;
 
 const COLUMNS: [&str; 9] = [
     "event_id",
@@ -61,6 +64,10 @@ impl Scene {
     }
 
     async fn run(&self, load_date: &str) -> Finished {
+        self.start(load_date).wait(RUN_WITHIN).await
+    }
+
+    fn start(&self, load_date: &str) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir-test-node"));
         command
             .arg("bronze_to_silver")
@@ -70,7 +77,7 @@ impl Scene {
             .args(["--entity", "orders", "--topics", &self.topic])
             .args(["--load-date", load_date])
             .stdin(Stdio::null());
-        Process::spawn(command).wait(RUN_WITHIN).await
+        Process::spawn(command)
     }
 
     async fn load(&self, load_date: &str) -> Value {
@@ -234,6 +241,101 @@ async fn loads_that_run_again_in_any_order_leave_the_tables_as_they_were() {
         assert_eq!(scene.silver().await, silver, "{outcome}");
         assert_eq!(scene.quarantine().await, quarantine, "{outcome}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loads_at_once_give_the_tables_of_one_after_the_other() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    two_days(&scene, false).await;
+    let begun = Instant::now();
+    scene.load(DAY_1).await;
+    let longest = begun.elapsed();
+    scene.load(DAY_2).await;
+    let (silver, quarantine) = (scene.silver().await, scene.quarantine().await);
+    let mut random = random();
+    let (mut overtaken, mut at_first) = (0, 0);
+    for n in 0..40 {
+        // Some are the tables' first.
+        if n % 2 == 0 {
+            for table in ["silver", "quarantine"] {
+                std::fs::remove_dir_all(scene.lake.table(table)).unwrap();
+            }
+        }
+        let late = scene.start(DAY_1);
+        tokio::time::sleep(random.random_range(Duration::ZERO..longest)).await;
+        late.pause();
+        scene.load(DAY_2).await;
+        late.resume();
+        let finished = late.wait(RUN_WITHIN).await.expect_success();
+        assert_eq!(scene.silver().await, silver, "{finished}");
+        assert_eq!(scene.quarantine().await, quarantine, "{finished}");
+        overtaken += i32::from(finished.stderr.contains("starting over"));
+        at_first += i32::from(finished.stderr.contains("was made meanwhile"));
+        if overtaken >= 4 && at_first >= 1 {
+            return;
+        }
+    }
+    panic!("only {overtaken} of 40 runs were overtaken, {at_first} of them the tables' first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_and_amounts_beyond_what_tables_hold_go_to_quarantine() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    let noon = "2026-01-31T12:30:00Z";
+    let huge = r#"{"event_id":"huge","order_id":"o","user_id":"u","event_time":"2026-01-31T12:30:00Z",
+        "amount":1701411834604692317316873037158841057.275}"#;
+    scene
+        .produce(
+            0,
+            &[
+                order("good", noon, json!(1)),
+                order("ancient", "-0001-01-01T00:00:00Z", json!(1)),
+                order("zero", "0000-06-01T00:00:00Z", json!(1)),
+                order("older", "-290000-01-01T00:00:00Z", json!(1)),
+                json!(huge),
+            ],
+        )
+        .await;
+    scene.drain(DAY_1).await;
+    let outcome = scene.load(DAY_1).await;
+    assert_eq!(outcome["silver_rows"], 1, "{outcome}");
+    assert_eq!(outcome["quarantined_rows"], 4, "{outcome}");
+    assert_eq!(
+        outcome["rules"]["event_time_in_calendar"]
+            .as_u64()
+            .unwrap_or(0)
+            + outcome["rules"]["parsable"].as_u64().unwrap_or(0),
+        4,
+        "{outcome}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quarantine_that_is_the_silver_table_is_refused_before_anything_is_made() {
+    let Some(scene) = Scene::new().await else {
+        return;
+    };
+    two_days(&scene, false).await;
+    let silver = scene.lake.table_url("silver");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir-test-node"));
+    command
+        .arg("bronze_to_silver")
+        .args(["--bronze", &scene.lake.table_url("bronze")])
+        .args(["--silver", &silver, "--quarantine", &format!("{silver}/")])
+        .args(["--entity", "orders", "--load-date", DAY_1])
+        .stdin(Stdio::null());
+    let finished = Process::spawn(command).wait(RUN_WITHIN).await;
+    assert_eq!(finished.status.code(), Some(2), "{finished}");
+    expect_error(
+        &finished.last_json(),
+        "invalid_argument",
+        &["--quarantine", &silver, "--silver"],
+    );
+    assert!(!scene.lake.table("silver").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ const DISTRIBUTION_MODE: &str = "distributionMode";
 const REPLACE_WHERE: &str = "replaceWhere";
 const OVERWRITE_SCHEMA: &str = "overwriteSchema";
 const PARTITION_OVERWRITE_MODE: &str = "partitionOverwriteMode";
+const ISOLATION_LEVEL: &str = "isolationLevel";
 const TXN_APP_ID: &str = "txnAppId";
 const TXN_VERSION: &str = "txnVersion";
 const VERSION_AS_OF: &str = "versionAsOf";
@@ -55,6 +56,12 @@ pub const WRITE_OPTIONS: &[OptionSpec] = &[
         key: PARTITION_OVERWRITE_MODE,
         doc: "what mode overwrite replaces: static, all rows; dynamic, those of the partitions that \
               are written to (default static)",
+    },
+    OptionSpec {
+        key: ISOLATION_LEVEL,
+        doc: "which commits since the version it was computed from stop a write in mode overwrite: \
+              WriteSerializable, those that touch what it replaces; Serializable, all that add or \
+              remove rows (default WriteSerializable)",
     },
     OptionSpec {
         key: TXN_APP_ID,
@@ -141,6 +148,8 @@ pub(super) struct WriteOptions {
     pub(super) replace_where: Option<String>,
     pub(super) overwrite_schema: bool,
     pub(super) dynamic_partitions: bool,
+    /// Every commit of rows since the version a replacement was computed from is a conflict.
+    pub(super) serializable: bool,
     pub(super) transaction: Option<Transaction>,
     /// Options given that only mode overwrite has.
     overwrite_only: Vec<&'static str>,
@@ -193,11 +202,27 @@ impl WriteOptions {
                     }
                 },
             },
+            serializable: match options.get(ISOLATION_LEVEL) {
+                None => false,
+                Some(text) => match text.trim().to_lowercase().as_str() {
+                    "writeserializable" => false,
+                    "serializable" => true,
+                    _ => {
+                        let known = "Serializable or WriteSerializable";
+                        return Err(invalid(ISOLATION_LEVEL, text, known));
+                    }
+                },
+            },
             transaction: transaction(options)?,
-            overwrite_only: [REPLACE_WHERE, OVERWRITE_SCHEMA, PARTITION_OVERWRITE_MODE]
-                .into_iter()
-                .filter(|key| options.get(key).is_some())
-                .collect(),
+            overwrite_only: [
+                REPLACE_WHERE,
+                OVERWRITE_SCHEMA,
+                PARTITION_OVERWRITE_MODE,
+                ISOLATION_LEVEL,
+            ]
+            .into_iter()
+            .filter(|key| options.get(key).is_some())
+            .collect(),
         }
         .consistent()
     }

@@ -141,6 +141,7 @@ impl DeltaSink {
                 base: base.map(|base| base.version),
                 scope,
                 removes,
+                serializable: self.options().serializable,
                 new_schema: self.options().overwrite_schema,
             }),
         };

@@ -103,6 +103,8 @@ pub(super) struct Replacement {
     pub(super) scope: Scope,
     /// The files of that version that go.
     pub(super) removes: Vec<LiveFile>,
+    /// Every commit of rows since is a conflict, wherever the rows are.
+    pub(super) serializable: bool,
     /// The table's columns and partitioning become those of the new files.
     pub(super) new_schema: bool,
 }
@@ -167,6 +169,9 @@ impl Replacement {
             }
             if line.protocol.is_some() {
                 return Ok(Some("changed the table's protocol"));
+            }
+            if self.serializable && (line.add.is_some() || line.remove.is_some()) {
+                return Ok(Some("changed rows"));
             }
             if line
                 .remove

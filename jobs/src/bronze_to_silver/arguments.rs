@@ -11,7 +11,8 @@ use crate::value::look_up;
 /// The records of the entity's topics with load date D are parsed. Rows that break a rule go to the
 /// quarantine table; of several with one event_id the one with the lowest (topic, partition, offset)
 /// stays, also if the others were loaded up to --lookback-days earlier or later. Run again for the same
-/// D, the job leaves both tables as they were.
+/// D, the job leaves both tables as they were, unless an event_id came again and again for longer than
+/// the look-back.
 ///
 /// The last line on stdout is one JSON object. Exit codes: 0 done, 1 failed, 2 usage, 75 worth
 /// retrying, 124 --max-runtime passed, 143 stopped by SIGTERM.

@@ -96,6 +96,11 @@ impl Entity {
                 col("event_time").is_not_null(),
                 "event_time is missing",
             ),
+            quarantine(
+                "event_time_in_calendar",
+                col("event_time").gt_eq(lit("0001-01-01").cast("timestamp")?),
+                "event_time is before the year 1",
+            ),
             // By the load date and not by the clock: the same load gives the same rows on any day.
             quarantine(
                 "event_time_not_in_future",

@@ -9,14 +9,16 @@ use weir::datafusion::arrow::util::display::array_value_to_string;
 use weir::datafusion::common::JoinType;
 use weir::prelude::*;
 use weir::program::print_line;
-use weir::{DataFrame, Error, ErrorKind, Result, SaveMode};
+use weir::{DataFrame, Error, ErrorKind, Result};
 
 use super::arguments::Arguments;
 use super::layered::Layered;
 use super::settle::{KEY, Settled};
 use crate::dates::Day;
 use crate::program::{Ended, unless_stopped};
-use crate::tables::{at_version, newest_version, retry_conflicts, session};
+use crate::tables::{
+    Isolation, at_version, newest_version, replace_where, retry_conflicts, session,
+};
 
 /// Processes one load. Dropped at any moment, it leaves each table as it was or as it is to be.
 pub async fn run(arguments: Arguments, stop: CancellationToken) -> Ended<Layered> {
@@ -24,61 +26,86 @@ pub async fn run(arguments: Arguments, stop: CancellationToken) -> Ended<Layered
 }
 
 async fn load(arguments: &Arguments) -> Result<Layered> {
+    check_apart(arguments)?;
     let session = session(super::NAME, &arguments.conf).await?;
+    retry_conflicts(&arguments.silver, async || {
+        attempt(&session, arguments).await
+    })
+    .await
+}
+
+/// A table of one shape over one of another would spoil both.
+fn check_apart(arguments: &Arguments) -> Result<()> {
+    let quarantine = arguments.quarantine();
+    let tables = [
+        ("--bronze", arguments.bronze.as_str()),
+        ("--silver", arguments.silver.as_str()),
+        ("--quarantine", quarantine.as_str()),
+    ];
+    for (n, (name, location)) in tables.iter().enumerate() {
+        let same = |other: &str| other.trim_end_matches('/') == location.trim_end_matches('/');
+        if let Some((other, _)) = tables[..n].iter().find(|(_, table)| same(table)) {
+            return Err(Error::invalid_argument(format!(
+                "{name} is {location:?}, as {other} is; give each a table of its own"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Processes the load once.
+async fn attempt(session: &Session, arguments: &Arguments) -> Result<Layered> {
+    // The versions of what is replaced come first: of two runs at once, the one that read the older
+    // bronze is the one whose tables have changed since.
+    let quarantine_version = newest_version(session, &arguments.quarantine()).await?;
+    let silver_version = newest_version(session, &arguments.silver).await?;
     let bronze_version = session.read().delta_version(&arguments.bronze).await?;
-    let bronze = at_version(&session, &arguments.bronze, bronze_version).await?;
+    let bronze = at_version(session, &arguments.bronze, bronze_version).await?;
     let topics = arguments.topics();
     let bronze = bronze
         .filter(col("load_date").eq(lit(arguments.load_date.to_string())))?
-        .filter(col("topic").in_list(topics.into_iter().map(lit).collect(), false))?;
+        .filter(col("topic").isin(topics.into_iter().map(lit)))?;
     let mut layered = Layered::new(arguments);
     layered.bronze_rows = bronze.clone().count().await?;
 
-    let checked = arguments.entity.check(bronze, arguments.load_date)?;
+    let (entity, load_date) = (arguments.entity, arguments.load_date);
+    let checked = entity.check(bronze, load_date)?;
     // The quarantine goes first: once silver has the load, all of it is done.
-    let rejected = arguments
-        .entity
-        .quarantine(checked.quarantined(), arguments.load_date)?;
-    quarantine(arguments, rejected).await?;
-    let valid = arguments
-        .entity
-        .silver(checked.valid(), arguments.load_date)?;
-    retry_conflicts(&arguments.silver, async || {
-        silver(&session, arguments, valid.clone(), &mut layered).await?;
-        account(&session, arguments, &mut layered).await
-    })
-    .await?;
+    let rejected = entity.quarantine(checked.quarantined(), load_date)?;
+    quarantine(arguments, rejected, quarantine_version).await?;
+    let valid = entity.silver(checked.valid(), load_date)?;
+    silver(session, arguments, valid, silver_version, &mut layered).await?;
+    account(session, arguments, &mut layered).await?;
     Ok(layered)
 }
 
 /// Replaces what earlier runs of this load put into quarantine. Without a broken row, too: whether there
 /// is one would take another look at every record.
-async fn quarantine(arguments: &Arguments, rejected: DataFrame) -> Result<()> {
-    rejected
-        .write()
-        .format("delta")
-        .mode(SaveMode::Overwrite)
-        .partition_by(["entity", "load_date"])
-        .option(
-            "replaceWhere",
-            format!(
-                "entity = '{}' AND load_date = '{}'",
-                arguments.entity.name(),
-                arguments.load_date
-            ),
-        )
-        .save(&arguments.quarantine())
-        .await
+async fn quarantine(
+    arguments: &Arguments,
+    rejected: DataFrame,
+    version: Option<u64>,
+) -> Result<()> {
+    let own = format!(
+        "entity = '{}' AND load_date = '{}'",
+        arguments.entity.name(),
+        arguments.load_date
+    );
+    let location = arguments.quarantine();
+    let partitions = ["entity", "load_date"];
+    let isolation = Isolation::WriteSerializable;
+    let saved = replace_where(rejected, &location, &partitions, &own, version, isolation).await;
+    saved.map_err(|error| error.context("--quarantine"))
 }
 
-/// Replaces the dates of silver that this load touches, or once touched.
+/// Replaces the dates of silver, which is at `version`, that this load touches, or once touched.
 async fn silver(
     session: &Session,
     arguments: &Arguments,
     valid: DataFrame,
+    version: Option<u64>,
     layered: &mut Layered,
 ) -> Result<()> {
-    let version = newest_version(session, &arguments.silver).await?;
     let current = match version {
         Some(version) => Some(at_version(session, &arguments.silver, version).await?),
         None => None,
@@ -125,19 +152,12 @@ async fn silver(
         rows = rows.union(kept.select(columns.into_iter().map(col))?)?;
     }
     let dates: Vec<String> = dates.into_iter().map(Day::sql).collect();
-    let mut writer = rows
-        .write()
-        .format("delta")
-        .mode(SaveMode::Overwrite)
-        .partition_by(["event_date"])
-        .option(
-            "replaceWhere",
-            format!("event_date IN ({})", dates.join(", ")),
-        );
-    if let Some(version) = version {
-        writer = writer.expected_version(version);
-    }
-    writer.save(&arguments.silver).await
+    let dates = format!("event_date IN ({})", dates.join(", "));
+    // What is replaced was decided by silver's other dates, too: a duplicate may be on any.
+    let isolation = Isolation::Serializable;
+    let location = &arguments.silver;
+    let saved = replace_where(rows, location, &["event_date"], &dates, version, isolation).await;
+    saved.map_err(|error| error.context("--silver"))
 }
 
 /// The event dates of `rows`.

@@ -2,7 +2,9 @@
 //!
 //! Silver's rows of this load date take no part, so that a second run decides as the first one did. A
 //! row that lost its place to this load stays out when its own load is run again: the winner it lost to
-//! is in silver then, within the look-back.
+//! is in silver then, within the look-back. Unless that winner has lost its place since, to a load beyond
+//! the look-back of the first: of one event_id sent again and again for longer than the look-back, two
+//! rows may stay.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +25,7 @@ const PLACE: &str = "__place";
 const NEW_WINS: &str = "__new_wins";
 
 /// What makes a row different from every other one.
-pub(super) const KEY: [&str; 4] = ["topic", "partition", "offset", "load_date"];
+pub(super) const KEY: [&str; 5] = ["event_id", "topic", "partition", "offset", "load_date"];
 
 /// This load's rows, and those of silver that share an event_id with them, in their order.
 #[derive(Debug, Clone)]
@@ -34,8 +36,6 @@ pub(super) struct Settled {
 /// How many rows won and lost, and which dates of silver that touches.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Rows of this load that go to silver.
-    pub(super) won: u64,
     /// Rows of this load that another row came before.
     pub(super) lost: u64,
     /// Rows in silver that a row of this load comes before.
@@ -113,7 +113,6 @@ impl Settled {
             };
             for row in (0..batch.num_rows()).filter(|row| days.is_valid(*row)) {
                 let (won, lost, displaced) = (count(1, row)?, count(2, row)?, count(3, row)?);
-                tally.won += won;
                 tally.lost += lost;
                 tally.displaced += displaced;
                 if let Some(day) = Day::from_epoch(days.value(row))

@@ -11,7 +11,9 @@ use super::sessions::{COLUMNS, Counted, Scope, Tally};
 use crate::dates::Day;
 use crate::inputs::Input;
 use crate::program::{Ended, unless_stopped};
-use crate::tables::{at_version, newest_version, replace_where, retry_conflicts, session};
+use crate::tables::{
+    Isolation, at_version, newest_version, replace_where, retry_conflicts, session,
+};
 use crate::totals::Totals;
 
 /// Processes the day. Dropped at any moment, it leaves the table as it was or as it is to be.
@@ -46,7 +48,15 @@ async fn replace(session: &Session, arguments: &Arguments) -> Result<Sessionized
     let scope = Scope::new(arguments.date, arguments.gap);
     let rows = scope.of_day(found.sessions)?;
     let day = format!("session_date = {}", arguments.date.sql());
-    let saved = replace_where(rows, &arguments.out, "session_date", &day, out_version).await;
+    let saved = replace_where(
+        rows,
+        &arguments.out,
+        &["session_date"],
+        &day,
+        out_version,
+        Isolation::WriteSerializable,
+    )
+    .await;
     saved.map_err(|error| error.context("--out"))?;
     account(session, arguments, &mut done).await?;
     Ok(done)

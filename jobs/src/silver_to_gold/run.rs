@@ -10,7 +10,9 @@ use super::gold::Gold;
 use super::{dimension, revenue};
 use crate::inputs::Input;
 use crate::program::{Ended, unless_stopped};
-use crate::tables::{at_version, newest_version, replace_where, retry_conflicts, session};
+use crate::tables::{
+    Isolation, at_version, newest_version, replace_where, retry_conflicts, session,
+};
 use crate::totals::Totals;
 
 /// Processes the dates. Dropped at any moment, it leaves gold as it was or as it is to be.
@@ -49,7 +51,15 @@ async fn replace(session: &Session, arguments: &Arguments) -> Result<Gold> {
         range.first.sql(),
         range.last.sql()
     );
-    let saved = replace_where(rows, &arguments.gold, "event_date", &dates, gold_version).await;
+    let saved = replace_where(
+        rows,
+        &arguments.gold,
+        &["event_date"],
+        &dates,
+        gold_version,
+        Isolation::WriteSerializable,
+    )
+    .await;
     saved.map_err(|error| error.context("--gold"))?;
 
     let expected = Totals::of(&revenue::silver_totals(orders)?).await?;

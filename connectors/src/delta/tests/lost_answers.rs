@@ -180,6 +180,7 @@ async fn replacement_whose_answer_was_lost_is_found_and_is_no_conflict_with_itse
         let log = log_store(&url, &HashMap::new()).unwrap();
         let snapshot = Snapshot::try_new(&log, None).await.unwrap();
         let replacement = Replacement {
+            serializable: false,
             base: Some(0),
             scope: Scope::Table,
             removes: live_files(&url, &log, &snapshot).await.unwrap(),

@@ -39,7 +39,7 @@ pub(crate) fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128
             value = value.checked_mul(10)?;
         }
     }
-    value += i128::from(round_up);
+    value = value.checked_add(i128::from(round_up))?;
     let limit = 10_i128.checked_pow(u32::from(precision))?;
     (value < limit).then_some(if negative { -value } else { value })
 }
@@ -71,6 +71,9 @@ mod tests {
         ] {
             assert_eq!(parse_decimal(text, 5, 2), expected, "{text}");
         }
+        // Rounded up, it is one more than fits in memory.
+        let beyond = "1701411834604692317316873037158841057.275";
+        assert_eq!(parse_decimal(beyond, 18, 2), None);
         let most = "9".repeat(38);
         assert_eq!(parse_decimal(&most, 38, 0), Some(10_i128.pow(38) - 1));
         assert_eq!(parse_decimal(&format!("{most}9"), 38, 0), None);
