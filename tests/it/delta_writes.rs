@@ -531,7 +531,16 @@ async fn commits_since_the_read_conflict_if_they_touch_what_is_replaced() {
         assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
         expect_parts(&error.to_string(), &["version 3", "added rows"]);
     }
-    // What statistics keep apart is no conflict.
+    // What statistics keep apart is no conflict, unless any commit of rows is.
+    let apart = rows(&session, "('mon', 1, 'x')").await;
+    let error = replace(apart, "day = 'mon' and id < 5")
+        .option("isolationLevel", "Serializable")
+        .expected_version(read_at_2.version())
+        .save(&table)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    expect_parts(&error.to_string(), &["version 3", "changed rows"]);
     correct(&read_at_2, "day = 'mon' and id < 5").await.unwrap();
     assert_eq!(
         read(&python, &session, &table).await,
