@@ -5,7 +5,9 @@
 //!   the rule it breaks; the counts are read back from the tables and must add up;
 //! - a second run over the same load leaves the tables as the first one did, wherever the first was
 //!   killed: each table changes in one commit that replaces what the load touches;
-//! - another writer of the same dates of silver is noticed, and the job starts over from what it wrote.
+//! - another writer of silver, or of the load's quarantine, is noticed, and the job starts over.
+//!
+//! A row that lost its place stays lost within the look-back: see `settle`.
 
 mod arguments;
 mod entity;
