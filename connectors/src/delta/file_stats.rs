@@ -1,6 +1,7 @@
 //! Files' statistics and partition values, as arrays to prune by.
 //!
 //! What is not known is null. Floating-point columns have none: a NaN is in no statistics.
+//! Nor have decimals of many digits, which were floats on their way into the log.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, TimestampMicrosecondType};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use weir_plan::{Error, Result};
 
+use super::decimal_stats::is_exact;
 use super::live::LiveFile;
 
 /// Statistics hold times in milliseconds, cut off: a greatest value is at most this much greater.
@@ -94,6 +96,7 @@ impl<'a> FileStats<'a> {
                 |stats| match stats.as_ref()?.get(kind)?.get(field.name())? {
                     Value::String(text) => Some(text.clone()),
                     Value::Null | Value::Array(_) | Value::Object(_) => None,
+                    Value::Number(bound) if !is_known(bound, field.data_type()) => None,
                     other => Some(other.to_string()),
                 },
             )
@@ -116,6 +119,14 @@ impl<'a> FileStats<'a> {
     fn rows(&self) -> impl Iterator<Item = Option<u64>> + '_ {
         let stats = self.stats.iter();
         stats.map(|stats| stats.as_ref()?.get("numRecords")?.as_u64())
+    }
+}
+
+/// Whether `bound` is the value in the file, of a column of `data_type`.
+fn is_known(bound: &Number, data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Decimal128(_, scale) => is_exact(bound, i32::from(*scale)),
+        _ => true,
     }
 }
 
@@ -164,5 +175,33 @@ impl PruningStatistics for FileStats<'_> {
 
     fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Decimal128Array;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn bounds_of_decimals_of_many_digits_are_unknown() {
+        let file = |max: &str| -> LiveFile {
+            let stats = format!(r#"{{"minValues":{{"d":1.25}},"maxValues":{{"d":{max}}}}}"#);
+            serde_json::from_value(json!({"path": "x", "stats": stats})).unwrap()
+        };
+        let files = [file("90071992547409.93"), file("9.75")];
+        let decimal = DataType::Decimal128(18, 2);
+        let schema = Schema::new(vec![Field::new("d", decimal.clone(), true)]);
+        let stats = FileStats::new(&files, &schema, &[]);
+        let bounds = |values: Vec<Option<i128>>| -> ArrayRef {
+            Arc::new(Decimal128Array::from(values).with_data_type(decimal.clone()))
+        };
+        let column = Column::from_name("d");
+        let most = stats.max_values(&column).unwrap();
+        assert_eq!(&most, &bounds(vec![None, Some(975)]));
+        let least = stats.min_values(&column).unwrap();
+        assert_eq!(&least, &bounds(vec![Some(125), Some(125)]));
     }
 }

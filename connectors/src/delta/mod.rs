@@ -16,6 +16,7 @@
 mod codec;
 mod commit;
 mod data_type;
+mod decimal_stats;
 mod entry;
 mod error;
 mod exec;

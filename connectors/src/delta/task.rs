@@ -19,6 +19,7 @@ use uuid::Uuid;
 use weir_plan::manifest::{ManifestEntry, manifest_batch};
 use weir_plan::{Error, Result};
 
+use super::decimal_stats::drop_inexact;
 use super::entry::FileEntry;
 use super::error::table_error;
 use super::location::log_store;
@@ -158,6 +159,7 @@ impl WriteTask {
                     .add(usize::try_from(bytes).unwrap_or(usize::MAX));
                 self.metrics.files.add(1);
                 zone_timestamps(&mut add, &self.spec.schema);
+                drop_inexact(&mut add, &self.spec.schema);
                 let entry = FileEntry {
                     add,
                     schema: self.spec.schema.clone(),

@@ -1,10 +1,16 @@
-//! `sum` of whole numbers that ends the query where it does not fit a `bigint`, as in Spark's ANSI mode; the engine's own
-//! would go on below 0. Of other types it is the engine's.
+//! `sum` that ends the query where it does not fit its type, a `bigint` or a decimal, as in Spark's ANSI mode; the
+//! engine's own would go on below 0. Of other types it is the engine's.
+
+mod decimals;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
-use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use arrow::datatypes::{
+    DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, FieldRef, Int64Type,
+};
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -12,6 +18,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, Expr, GroupsAccumulator, Signature,
 };
 
+use self::decimals::{DecimalSum, DecimalSums};
 use crate::functions::arguments::failed;
 
 /// Another name than the engine's, by which an executor would find the engine's.
@@ -72,24 +79,20 @@ impl AggregateUDFImpl for CheckedSum {
         &self,
         arguments: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>, DataFusionError> {
-        match arguments.return_field.data_type() {
-            DataType::Int64 if !arguments.is_distinct => {
-                Ok(Box::new(CheckedAccumulator::default()))
-            }
-            _ => self.inner.accumulator(arguments),
+        if let Some(checked) = checked(&arguments) {
+            return Ok(checked);
         }
+        self.inner.accumulator(arguments)
     }
 
     fn create_sliding_accumulator(
         &self,
         arguments: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>, DataFusionError> {
-        match arguments.return_field.data_type() {
-            DataType::Int64 if !arguments.is_distinct => {
-                Ok(Box::new(CheckedAccumulator::default()))
-            }
-            _ => self.inner.create_sliding_accumulator(arguments),
+        if let Some(checked) = checked(&arguments) {
+            return Ok(checked);
         }
+        self.inner.create_sliding_accumulator(arguments)
     }
 
     fn groups_accumulator_supported(&self, arguments: AccumulatorArgs) -> bool {
@@ -100,11 +103,32 @@ impl AggregateUDFImpl for CheckedSum {
         &self,
         arguments: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>, DataFusionError> {
-        match arguments.return_field.data_type() {
+        let sum = arguments.return_field.data_type();
+        match sum {
             DataType::Int64 => Ok(Box::new(CheckedGroups::default())),
+            DataType::Decimal32(..) => Ok(Box::new(DecimalSums::<Decimal32Type>::new(sum))),
+            DataType::Decimal64(..) => Ok(Box::new(DecimalSums::<Decimal64Type>::new(sum))),
+            DataType::Decimal128(..) => Ok(Box::new(DecimalSums::<Decimal128Type>::new(sum))),
+            DataType::Decimal256(..) => Ok(Box::new(DecimalSums::<Decimal256Type>::new(sum))),
             _ => self.inner.create_groups_accumulator(arguments),
         }
     }
+}
+
+/// The accumulator of the types that are checked here.
+fn checked(arguments: &AccumulatorArgs) -> Option<Box<dyn Accumulator>> {
+    if arguments.is_distinct {
+        return None;
+    }
+    let sum = arguments.return_field.data_type();
+    Some(match sum {
+        DataType::Int64 => Box::new(CheckedAccumulator::default()),
+        DataType::Decimal32(..) => Box::new(DecimalSum::<Decimal32Type>::new(sum)),
+        DataType::Decimal64(..) => Box::new(DecimalSum::<Decimal64Type>::new(sum)),
+        DataType::Decimal128(..) => Box::new(DecimalSum::<Decimal128Type>::new(sum)),
+        DataType::Decimal256(..) => Box::new(DecimalSum::<Decimal256Type>::new(sum)),
+        _ => return None,
+    })
 }
 
 /// One sum, wide enough for any number of rows; whether it fits is asked when it is needed.

@@ -86,6 +86,32 @@ async fn views_dictionaries_and_large_and_nested_types_are_read_back_plain() {
 }
 
 #[tokio::test]
+async fn rows_are_found_by_decimals_that_a_float_does_not_hold() {
+    let place = Place::new();
+    let decimals = |values: Vec<i128>| -> ArrayRef {
+        let values = Decimal128Array::from(values);
+        Arc::new(values.with_precision_and_scale(18, 2).unwrap())
+    };
+    let columns = vec![
+        ("d", decimals(vec![9_007_199_254_740_993])),
+        ("e", decimals(vec![150])),
+    ];
+    drain(&place.sink(), QueryId::random(), 0, batch(columns))
+        .await
+        .unwrap();
+    let query = "select d from t where d = cast('90071992547409.93' as decimal(18, 2))";
+    assert_eq!(place.query(query).await, "90071992547409.93");
+    let log = std::fs::read_to_string(format!(
+        "{}/_delta_log/00000000000000000000.json",
+        place.path()
+    ));
+    let log = log.unwrap();
+    for bounds in [r#"minValues\":{\"e\":1.5}"#, r#"maxValues\":{\"e\":1.5}"#] {
+        assert!(log.contains(bounds), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn narrower_numbers_fit_wider_columns_and_not_the_reverse() {
     let place = Place::new();
     let sink = place.sink();

@@ -1,7 +1,8 @@
 //! Lines to rows, in Spark's three modes for lines that are no records.
 //!
 //! Arrow's decoder takes a block at a time. What it refuses is decoded again line by line, so that the
-//! line that does not fit is found, and the others are kept as the mode says.
+//! line that does not fit is found, and the others are kept as the mode says. The others are decoded from
+//! their bytes there too: a value parsed first would lose digits of its numbers.
 
 use std::sync::Arc;
 
@@ -125,6 +126,13 @@ impl LineDecoder {
         let mut corrupt = StringBuilder::new();
         let mut strict = self.decoder(1, false).map_err(internal)?;
         for (number, line) in block.lines() {
+            if let Some(batch) = sound_row(&mut strict, line) {
+                batches.push(batch);
+                corrupt.append_null();
+                continue;
+            }
+            // What is left in a decoder after an error is not defined.
+            strict = self.decoder(1, false).map_err(internal)?;
             let parsed = serde_json::from_slice::<Value>(line);
             let (value, cause) = match parsed {
                 Ok(Value::Object(mut fields)) => {
@@ -225,6 +233,18 @@ where
     }
 }
 
+/// The row of a `line` that is one object and fits; `None`, and `decoder` cannot be used again, for another.
+fn sound_row(decoder: &mut Decoder, line: &[u8]) -> Option<RecordBatch> {
+    if !line.starts_with(b"{") {
+        return None;
+    }
+    let read = decoder.decode(line).ok()?;
+    if read < line.len() || decoder.has_partial_record() {
+        return None;
+    }
+    decoder.flush().ok()?
+}
+
 fn row(decoder: &mut Decoder, value: &Value) -> Result<RecordBatch, ArrowError> {
     decoder.serialize(std::slice::from_ref(value))?;
     decoder
@@ -270,7 +290,61 @@ fn internal(error: ArrowError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::AsArray as _;
+    use arrow::datatypes::Decimal128Type;
+
     use super::*;
+
+    #[test]
+    fn sound_lines_beside_a_corrupt_one_keep_every_digit() {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("d", DataType::Decimal128(20, 2), true),
+            Field::new("t", DataType::Utf8, true),
+            Field::new("_corrupt_record", DataType::Utf8, true),
+        ]));
+        let lines = [
+            r#"{"d":12345678901234567.89,"t":1.10}"#,
+            r#"{"d":12345678901234567.89"#,
+            r#"{"d":1}{"d":2}"#,
+            r#"[{"d":3}]"#,
+            r#"{"d":76543210987654321.09,"t":"x"}  "#,
+            // An object where text is wanted fits as its text.
+            r#"{"d":1.5,"t":{"a":[1]}}"#,
+            r#"{"d":98765432109876543.21,"t":2.00}"#,
+        ];
+        let block = Block {
+            bytes: lines.join("\n").into_bytes(),
+            first_line: 1,
+        };
+        let exact = [
+            (Some(1_234_567_890_123_456_789), Some("1.10"), None),
+            (Some(7_654_321_098_765_432_109), Some("x"), None),
+            (Some(150), Some(r#"{"a":[1]}"#), None),
+            (Some(9_876_543_210_987_654_321), Some("2.00"), None),
+        ];
+        let corrupt = lines[1..4].iter().map(|line| (None, None, Some(*line)));
+        let mut permissive = exact.to_vec();
+        permissive.splice(1..1, corrupt);
+        for (mode, expected) in [
+            (ParseMode::DropMalformed, exact.to_vec()),
+            (ParseMode::Permissive, permissive),
+        ] {
+            let settings = Settings {
+                mode,
+                corrupt_record: Some("_corrupt_record".to_owned()),
+            };
+            let decoder = LineDecoder::new(settings, Path::from("x"), Arc::clone(&schema), 8192);
+            let batches = decoder.decode(&block).unwrap();
+            let rows = concat_batches(&schema, &batches).unwrap();
+            let (decimals, texts, records) = (rows.column(0), rows.column(1), rows.column(2));
+            let read: Vec<_> = (decimals.as_primitive::<Decimal128Type>().iter())
+                .zip(texts.as_string::<i32>())
+                .zip(records.as_string::<i32>())
+                .map(|((decimal, text), record)| (decimal, text, record))
+                .collect();
+            assert_eq!(read, expected, "{mode:?}");
+        }
+    }
 
     #[test]
     fn block_of_sound_lines_is_decoded_whole() {
