@@ -29,7 +29,8 @@ pub(super) fn drop_inexact(add: &mut Add, schema: &StructType) {
     let Ok(Value::Object(mut stats)) = serde_json::from_str(text) else {
         return;
     };
-    let unchanged = Value::Object(stats.clone()).to_string() == *text;
+    let written_back = Value::Object(stats.clone()).to_string();
+    let unchanged = written_back == *text;
     let mut dropped = false;
     for bounds in BOUNDS {
         if let Some(Value::Object(bounds)) = stats.get_mut(bounds) {
