@@ -19,7 +19,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Drain an embedded Kafka into a bronze Delta table, and account for every record.
+    /// Run the whole pipeline on an embedded Kafka: bronze, silver, gold, sessions, checks; account for every record.
     Demo(demo::Arguments),
 }
 
