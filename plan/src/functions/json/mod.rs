@@ -1,4 +1,4 @@
-//! JSON in columns: [`from_json`], [`get_json_object`] and [`to_json`], as Spark has them.
+//! JSON in columns: [`from_json`], `get_json_object` and `to_json`, as Spark has them.
 //!
 //! Text is read once, byte by byte, into the result's own buffers ([`column`]); there is no document
 //! in between.
