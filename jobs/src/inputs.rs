@@ -1,9 +1,8 @@
 //! The tables a job reads: each at one version, with the columns the job needs.
 
 use weir::datafusion::arrow::datatypes::DataType;
+use weir::delta::DeltaTable;
 use weir::{DataFrame, Error, Result, Session, did_you_mean};
-
-use crate::tables::at_version;
 
 /// A table at one version.
 #[derive(Debug, Clone)]
@@ -45,13 +44,12 @@ impl Input {
         columns: &[(&str, ColumnKind)],
     ) -> Result<Self> {
         let named = |error: Error| error.context(argument);
-        let version = session.read().delta_version(location).await;
-        let version = version.map_err(named)?;
-        let rows = at_version(session, location, version).await;
+        let table = DeltaTable::for_path(session, location).await;
+        let table = table.map_err(named)?;
         let input = Self {
             location: location.to_owned(),
-            version,
-            rows: rows.map_err(named)?,
+            version: table.version(),
+            rows: table.to_df().map_err(named)?,
         };
         input.check(columns).map_err(named)?;
         Ok(input)

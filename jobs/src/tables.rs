@@ -1,5 +1,6 @@
 //! What batch jobs do with tables: find their version, and open them at one.
 
+use weir::delta::DeltaTable;
 use weir::prelude::*;
 use weir::{DataFrame, Error, ErrorKind, Result, SaveMode};
 
@@ -21,25 +22,16 @@ pub async fn session(name: &str, conf: &[String]) -> Result<Session> {
     builder.create().await
 }
 
-/// The newest version of the table at `location`; `None` without a table.
+/// The table at `location` at its newest version; `None` without a table.
 ///
 /// # Errors
 /// `Storage` when it cannot be read.
-pub async fn newest_version(session: &Session, location: &str) -> Result<Option<u64>> {
-    match session.read().delta_version(location).await {
-        Ok(version) => Ok(Some(version)),
+pub async fn newest(session: &Session, location: &str) -> Result<Option<DeltaTable>> {
+    match DeltaTable::for_path(session, location).await {
+        Ok(table) => Ok(Some(table)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// The table at `location` as it was at `version`, whatever is committed meanwhile.
-///
-/// # Errors
-/// `NotFound` when that version is gone.
-pub async fn at_version(session: &Session, location: &str, version: u64) -> Result<DataFrame> {
-    let reader = session.read().option("versionAsOf", version);
-    reader.delta(location).await
 }
 
 /// Which commits since a replacement was computed stop it; Delta's names.
@@ -89,7 +81,7 @@ pub async fn replace_where(
     match writer.mode(SaveMode::ErrorIfExists).save(location).await {
         Err(error)
             if error.kind() == ErrorKind::InvalidArgument
-                && newest_version(&session, location).await?.is_some() =>
+                && newest(&session, location).await?.is_some() =>
         {
             let message = format!("table {location} was made meanwhile; run the job again");
             Err(Error::new(ErrorKind::Conflict, message).with_source(error))

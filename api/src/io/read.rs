@@ -96,15 +96,6 @@ impl DataFrameReader {
         self.format("delta").load_path(location).await
     }
 
-    /// The version of the Delta table at `location` that this reader reads. Reads with option
-    /// `versionAsOf` set to it see one table, whatever is committed in between.
-    ///
-    /// # Errors
-    /// As [`Self::load_path`].
-    pub async fn delta_version(self, location: &str) -> Result<u64> {
-        Ok(delta::read_version(location, &self.options).await?.0)
-    }
-
     pub(super) fn known_format(&self) -> Result<String> {
         format::check("read()", self.format.as_deref(), FORMATS)
     }

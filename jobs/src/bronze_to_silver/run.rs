@@ -7,6 +7,7 @@ use weir::datafusion::arrow::array::cast::AsArray;
 use weir::datafusion::arrow::datatypes::{Date32Type, Int64Type};
 use weir::datafusion::arrow::util::display::array_value_to_string;
 use weir::datafusion::common::JoinType;
+use weir::delta::DeltaTable;
 use weir::prelude::*;
 use weir::program::print_line;
 use weir::{DataFrame, Error, ErrorKind, Result};
@@ -16,9 +17,7 @@ use super::layered::Layered;
 use super::settle::{KEY, Settled};
 use crate::dates::Day;
 use crate::program::{Ended, unless_stopped};
-use crate::tables::{
-    Isolation, at_version, newest_version, replace_where, retry_conflicts, session,
-};
+use crate::tables::{Isolation, newest, replace_where, retry_conflicts, session};
 
 /// Processes one load. Dropped at any moment, it leaves each table as it was or as it is to be.
 pub async fn run(arguments: Arguments, stop: CancellationToken) -> Ended<Layered> {
@@ -57,12 +56,12 @@ fn check_apart(arguments: &Arguments) -> Result<()> {
 async fn attempt(session: &Session, arguments: &Arguments) -> Result<Layered> {
     // The versions of what is replaced come first: of two runs at once, the one that read the older
     // bronze is the one whose tables have changed since.
-    let quarantine_version = newest_version(session, &arguments.quarantine()).await?;
-    let silver_version = newest_version(session, &arguments.silver).await?;
-    let bronze_version = session.read().delta_version(&arguments.bronze).await?;
-    let bronze = at_version(session, &arguments.bronze, bronze_version).await?;
+    let old_quarantine = newest(session, &arguments.quarantine()).await?;
+    let old_silver = newest(session, &arguments.silver).await?;
+    let bronze = DeltaTable::for_path(session, &arguments.bronze).await?;
     let topics = arguments.topics();
     let bronze = bronze
+        .to_df()?
         .filter(col("load_date").eq(lit(arguments.load_date.to_string())))?
         .filter(col("topic").isin(topics.into_iter().map(lit)))?;
     let mut layered = Layered::new(arguments);
@@ -72,9 +71,10 @@ async fn attempt(session: &Session, arguments: &Arguments) -> Result<Layered> {
     let checked = entity.check(bronze, load_date)?;
     // The quarantine goes first: once silver has the load, all of it is done.
     let rejected = entity.quarantine(checked.quarantined(), load_date)?;
-    quarantine(arguments, rejected, quarantine_version).await?;
+    let version = old_quarantine.map(|table| table.version());
+    quarantine(arguments, rejected, version).await?;
     let valid = entity.silver(checked.valid(), load_date)?;
-    silver(session, arguments, valid, silver_version, &mut layered).await?;
+    silver(arguments, valid, old_silver.as_ref(), &mut layered).await?;
     account(session, arguments, &mut layered).await?;
     Ok(layered)
 }
@@ -98,18 +98,15 @@ async fn quarantine(
     saved.map_err(|error| error.context("--quarantine"))
 }
 
-/// Replaces the dates of silver, which is at `version`, that this load touches, or once touched.
+/// Replaces the dates of silver, which was `old`, that this load touches, or once touched.
 async fn silver(
-    session: &Session,
     arguments: &Arguments,
     valid: DataFrame,
-    version: Option<u64>,
+    old: Option<&DeltaTable>,
     layered: &mut Layered,
 ) -> Result<()> {
-    let current = match version {
-        Some(version) => Some(at_version(session, &arguments.silver, version).await?),
-        None => None,
-    };
+    let version = old.map(DeltaTable::version);
+    let current = old.map(DeltaTable::to_df).transpose()?;
     let load_date = arguments.load_date;
     let others = col("load_date").not_eq(lit(load_date.to_string()));
     let prior = match &current {
@@ -195,15 +192,14 @@ async fn by_rule(rows: DataFrame) -> Result<BTreeMap<String, u64>> {
 async fn account(session: &Session, arguments: &Arguments, layered: &mut Layered) -> Result<()> {
     let load_date = arguments.load_date.to_string();
     let of_load = col("load_date").eq(lit(load_date));
-    layered.silver_version = newest_version(session, &arguments.silver).await?;
-    if let Some(version) = layered.silver_version {
-        let rows = at_version(session, &arguments.silver, version).await?;
-        layered.silver_rows = rows.filter(of_load.clone())?.count().await?;
+    if let Some(silver) = newest(session, &arguments.silver).await? {
+        layered.silver_version = Some(silver.version());
+        let own = silver.to_df()?.filter(of_load.clone())?;
+        layered.silver_rows = own.count().await?;
     }
-    let quarantine = arguments.quarantine();
-    layered.quarantine_version = newest_version(session, &quarantine).await?;
-    if let Some(version) = layered.quarantine_version {
-        let rows = at_version(session, &quarantine, version).await?;
+    if let Some(quarantine) = newest(session, &arguments.quarantine()).await? {
+        layered.quarantine_version = Some(quarantine.version());
+        let rows = quarantine.to_df()?;
         let own = of_load.and(col("entity").eq(lit(arguments.entity.name())));
         layered.rules = by_rule(rows.filter(own)?).await?;
         layered.quarantined_rows = layered.rules.values().sum();

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use weir::datafusion::arrow::datatypes::DataType;
 use weir::datafusion::common::tree_node::TreeNode;
 use weir::datafusion::logical_expr::Expr;
+use weir::delta::DeltaTable;
 use weir::{DataFrame, Error, Result, Session, did_you_mean};
 
 use super::suite::{Check, Kind};
@@ -27,12 +28,16 @@ impl Table {
         version: Option<u64>,
         as_of: DateTime<Utc>,
     ) -> Result<Self> {
-        let version = match version {
-            Some(version) => version,
-            None => session.read().delta_version(url).await?,
+        let (version, rows) = match version {
+            Some(version) => {
+                let reader = session.read().option("versionAsOf", version);
+                (version, reader.delta(url).await?)
+            }
+            None => {
+                let table = DeltaTable::for_path(session, url).await?;
+                (table.version(), table.to_df()?)
+            }
         };
-        let reader = session.read().option("versionAsOf", version);
-        let rows = reader.delta(url).await?;
         let (mut state, plan) = rows.into_datafusion().into_parts();
         state.execution_props_mut().query_execution_start_time = Some(as_of);
         let rows = weir::datafusion::dataframe::DataFrame::new(state, plan);

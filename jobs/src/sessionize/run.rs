@@ -1,6 +1,7 @@
 //! Runs the job: read as far as the day's sessions go, replace the day, account.
 
 use tokio_util::sync::CancellationToken;
+use weir::delta::DeltaTable;
 use weir::prelude::*;
 use weir::program::print_line;
 use weir::{DataFrame, Error, ErrorKind, Result};
@@ -11,9 +12,7 @@ use super::sessions::{COLUMNS, Counted, Scope, Tally};
 use crate::dates::Day;
 use crate::inputs::Input;
 use crate::program::{Ended, unless_stopped};
-use crate::tables::{
-    Isolation, at_version, newest_version, replace_where, retry_conflicts, session,
-};
+use crate::tables::{Isolation, newest, replace_where, retry_conflicts, session};
 use crate::totals::Totals;
 
 /// Processes the day. Dropped at any moment, it leaves the table as it was or as it is to be.
@@ -30,7 +29,9 @@ async fn sessionize(arguments: &Arguments) -> Result<Sessionized> {
 async fn replace(session: &Session, arguments: &Arguments) -> Result<Sessionized> {
     // The table's version comes first: of two runs at once, the one that read the older silver is the
     // one whose table has changed since.
-    let out_version = newest_version(session, &arguments.out).await?;
+    let out_version = newest(session, &arguments.out)
+        .await?
+        .map(|table| table.version());
     let silver = Input::open(session, "--silver", &arguments.silver, &COLUMNS).await?;
     let mut done = Sessionized::new(arguments);
     done.silver_version = Some(silver.version);
@@ -131,8 +132,8 @@ async fn last_date_after(silver: &Input, day: Day) -> Result<Option<Day>> {
 
 /// Checks that every event of the day is in a session, and the table has the sessions.
 async fn account(session: &Session, arguments: &Arguments, done: &mut Sessionized) -> Result<()> {
-    let version = session.read().delta_version(&arguments.out).await?;
-    let written = at_version(session, &arguments.out, version).await?;
+    let table = DeltaTable::for_path(session, &arguments.out).await?;
+    let (version, written) = (table.version(), table.to_df()?);
     let totals = written
         .filter(col("session_date").eq(arguments.date.literal()))?
         .agg([

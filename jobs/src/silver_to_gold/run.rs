@@ -1,6 +1,7 @@
 //! Runs the job: read, join, replace the dates, account.
 
 use tokio_util::sync::CancellationToken;
+use weir::delta::DeltaTable;
 use weir::prelude::*;
 use weir::program::print_line;
 use weir::{Error, ErrorKind, Result};
@@ -10,9 +11,7 @@ use super::gold::Gold;
 use super::{dimension, revenue};
 use crate::inputs::Input;
 use crate::program::{Ended, unless_stopped};
-use crate::tables::{
-    Isolation, at_version, newest_version, replace_where, retry_conflicts, session,
-};
+use crate::tables::{Isolation, newest, replace_where, retry_conflicts, session};
 use crate::totals::Totals;
 
 /// Processes the dates. Dropped at any moment, it leaves gold as it was or as it is to be.
@@ -30,7 +29,9 @@ async fn replace(session: &Session, arguments: &Arguments) -> Result<Gold> {
     let mut gold = Gold::new(arguments);
     // Gold's version comes first: of two runs at once, the one that read the older silver is the one
     // whose gold has changed since.
-    let gold_version = newest_version(session, &arguments.gold).await?;
+    let gold_version = newest(session, &arguments.gold)
+        .await?
+        .map(|table| table.version());
     let products = Input::open(
         session,
         "--products",
@@ -71,8 +72,8 @@ async fn replace(session: &Session, arguments: &Arguments) -> Result<Gold> {
 
 /// Reads gold back and checks that it has every row and all of the revenue of silver.
 async fn account(session: &Session, arguments: &Arguments, gold: &mut Gold) -> Result<()> {
-    let version = session.read().delta_version(&arguments.gold).await?;
-    let written = at_version(session, &arguments.gold, version).await?;
+    let table = DeltaTable::for_path(session, &arguments.gold).await?;
+    let (version, written) = (table.version(), table.to_df()?);
     let written = revenue::on_dates(written, arguments.date)?;
     let found = Totals::of(&revenue::gold_totals(written)?).await?;
     gold.gold_version = Some(version);
