@@ -7,6 +7,9 @@ pub mod delta;
 pub mod files;
 pub mod kafka;
 
+mod local_path;
+mod write_metrics;
+
 use std::sync::Arc;
 
 use weir_plan::NodeCodec;

@@ -22,7 +22,8 @@ use weir_plan::{Error, Result};
 use super::normalize::Normalizer;
 use super::row_check::RowCheck;
 use super::spec::WriteSpec;
-use super::task::{TaskMetrics, WriteTask};
+use super::task::WriteTask;
+use crate::write_metrics::TaskMetrics;
 
 /// Writes each partition of its input as data files of a Delta table, and returns one row per file.
 ///

@@ -7,7 +7,6 @@ use arrow::compute::partition;
 use arrow::error::ArrowError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
 use deltalake::DeltaResult;
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::Add;
@@ -27,29 +26,10 @@ use super::normalize::Normalizer;
 use super::partition::zone_timestamps;
 use super::spec::WriteSpec;
 use crate::files::slices;
+use crate::write_metrics::TaskMetrics;
 
 /// What a task whose rows all go to one file needs: a row group, and what its encoder holds twice.
 const OPEN_FILE_BYTES: usize = 48 << 20;
-
-/// What a task counts, of the rows and files it wrote.
-#[derive(Debug)]
-pub(super) struct TaskMetrics {
-    rows: Count,
-    bytes: Count,
-    files: Count,
-    time: Time,
-}
-
-impl TaskMetrics {
-    pub(super) fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
-        Self {
-            rows: MetricBuilder::new(metrics).counter("rows_written", partition),
-            bytes: MetricBuilder::new(metrics).counter("bytes_written", partition),
-            files: MetricBuilder::new(metrics).counter("files_written", partition),
-            time: MetricBuilder::new(metrics).subset_time("write_time", partition),
-        }
-    }
-}
 
 /// See the module's documentation.
 pub(super) struct WriteTask {

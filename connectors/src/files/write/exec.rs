@@ -19,8 +19,9 @@ use weir_plan::manifest::manifest_schema;
 use weir_plan::{Error, Result};
 
 use super::spec::WriteSpec;
-use super::task::{TaskMetrics, WriteTask};
+use super::task::WriteTask;
 use crate::files::normalize::Normalizer;
+use crate::write_metrics::TaskMetrics;
 
 /// Writes each partition of its input as files below `_temporary/<job>/<attempt>` of a directory, and
 /// returns one row per file.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
 use futures::StreamExt as _;
 use object_store::ObjectStore;
 use uuid::Uuid;
@@ -19,29 +18,10 @@ use crate::files::normalize::Normalizer;
 use crate::files::open::OpenFile;
 use crate::files::options::FileFormat;
 use crate::files::slices;
+use crate::write_metrics::TaskMetrics;
 
 /// What a task whose rows all go to one file needs: a row group, and what its encoder holds twice.
 const OPEN_FILE_BYTES: usize = 128 << 20;
-
-/// What a task counts, of the rows and files it wrote.
-#[derive(Debug)]
-pub(super) struct TaskMetrics {
-    rows: Count,
-    bytes: Count,
-    files: Count,
-    time: Time,
-}
-
-impl TaskMetrics {
-    pub(super) fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
-        Self {
-            rows: MetricBuilder::new(metrics).counter("rows_written", partition),
-            bytes: MetricBuilder::new(metrics).counter("bytes_written", partition),
-            files: MetricBuilder::new(metrics).counter("files_written", partition),
-            time: MetricBuilder::new(metrics).subset_time("write_time", partition),
-        }
-    }
-}
 
 /// See the module's documentation.
 pub(super) struct WriteTask {

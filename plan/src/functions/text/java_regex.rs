@@ -74,8 +74,18 @@ impl JavaRegex {
         Some(spans.collect())
     }
 
+    /// Every match, as [`Self::find`] gives it.
+    pub(super) fn matches<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Vec<Option<Span>>> {
+        let mut from = Some(0);
+        std::iter::from_fn(move || {
+            let spans = self.find(text, from?)?;
+            from = spans[0].and_then(|whole| Self::after(text, whole));
+            Some(spans)
+        })
+    }
+
     /// Where to search on after a match: Java goes on at its end, or a character later if it is empty.
-    pub(super) fn after(text: &str, (start, end): Span) -> Option<usize> {
+    fn after(text: &str, (start, end): Span) -> Option<usize> {
         if end > start {
             return Some(end);
         }

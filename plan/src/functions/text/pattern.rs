@@ -27,18 +27,24 @@ fn list_of_text() -> DataType {
     DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))
 }
 
-/// The pattern of the row before, which most likely is this row's.
-#[derive(Default)]
-struct Known(Option<(String, JavaRegex)>);
+/// The pattern of the row before, which most likely is this row's, as `parse` made it.
+struct Known<T> {
+    parse: fn(&str) -> Result<T>,
+    last: Option<(String, T)>,
+}
 
-impl Known {
-    fn get(&mut self, pattern: &str) -> Result<&JavaRegex> {
-        if self.0.as_ref().is_none_or(|(known, _)| known != pattern) {
-            self.0 = Some((pattern.to_owned(), JavaRegex::new(pattern)?));
+impl<T> Known<T> {
+    fn new(parse: fn(&str) -> Result<T>) -> Self {
+        Self { parse, last: None }
+    }
+
+    fn get(&mut self, pattern: &str) -> Result<&T> {
+        if self.last.as_ref().is_none_or(|(known, _)| known != pattern) {
+            self.last = Some((pattern.to_owned(), (self.parse)(pattern)?));
         }
-        match &self.0 {
-            Some((_, regex)) => Ok(regex),
-            None => Err(Error::internal("no regular expression")),
+        match &self.last {
+            Some((_, parsed)) => Ok(parsed),
+            None => Err(Error::internal("no pattern")),
         }
     }
 }
@@ -50,7 +56,7 @@ pub static RLIKE: Kernel = Kernel {
     returns: |_, _| DataType::Boolean,
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
-        let mut known = Known::default();
+        let mut known = Known::new(JavaRegex::new);
         let found = text.iter().zip(&patterns).map(|row| match row {
             (Some(text), Some(pattern)) => Ok(Some(known.get(pattern)?.is_match(text))),
             _ => Ok(None),
@@ -66,8 +72,9 @@ pub static LIKE: Kernel = Kernel {
     returns: |_, _| DataType::Boolean,
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
+        let mut known = Known::new(like_items);
         let found = text.iter().zip(&patterns).map(|row| match row {
-            (Some(text), Some(pattern)) => Ok(Some(is_like(text, &like_items(pattern)?))),
+            (Some(text), Some(pattern)) => Ok(Some(is_like(text, known.get(pattern)?))),
             _ => Ok(None),
         });
         Ok(Arc::new(found.collect::<Result<BooleanArray>>()?))
@@ -81,10 +88,10 @@ pub static ILIKE: Kernel = Kernel {
     returns: |_, _| DataType::Boolean,
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
+        let mut known = Known::new(|pattern| like_items(&pattern.to_lowercase()));
         let found = text.iter().zip(&patterns).map(|row| match row {
             (Some(text), Some(pattern)) => {
-                let items = like_items(&pattern.to_lowercase())?;
-                Ok(Some(is_like(&text.to_lowercase(), &items)))
+                Ok(Some(is_like(&text.to_lowercase(), known.get(pattern)?)))
             }
             _ => Ok(None),
         });
@@ -99,7 +106,7 @@ pub static REGEXP_EXTRACT: Kernel = Kernel {
     returns: |_, _| DataType::Utf8,
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
-        let mut known = Known::default();
+        let mut known = Known::new(JavaRegex::new);
         let rows = text.iter().zip(&patterns).zip(ints(&args[2]));
         let extracted = rows.map(|row| match row {
             ((Some(text), Some(pattern)), Some(group)) => {
@@ -124,7 +131,7 @@ pub static REGEXP_EXTRACT_ALL: Kernel = Kernel {
     returns: |_, _| list_of_text(),
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
-        let mut known = Known::default();
+        let mut known = Known::new(JavaRegex::new);
         let mut out = ListBuilder::new(StringBuilder::new());
         for row in text.iter().zip(&patterns).zip(ints(&args[2])) {
             let ((Some(text), Some(pattern)), Some(group)) = row else {
@@ -132,13 +139,11 @@ pub static REGEXP_EXTRACT_ALL: Kernel = Kernel {
                 continue;
             };
             let regex = known.get(pattern)?;
-            let mut from = Some(0);
-            while let Some(spans) = from.and_then(|from| regex.find(text, from)) {
+            for spans in regex.matches(text) {
                 let group = group_index("regexp_extract_all", regex, pattern, group)?;
                 let span = spans.get(group).copied().flatten();
                 out.values()
                     .append_value(span.map_or("", |(start, end)| &text[start..end]));
-                from = spans[0].and_then(|whole| JavaRegex::after(text, whole));
             }
             out.append(true);
         }
@@ -153,16 +158,11 @@ pub static REGEXP_COUNT: Kernel = Kernel {
     returns: |_, _| DataType::Int32,
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
-        let mut known = Known::default();
+        let mut known = Known::new(JavaRegex::new);
         let counted = text.iter().zip(&patterns).map(|row| match row {
             (Some(text), Some(pattern)) => {
-                let regex = known.get(pattern)?;
-                let (mut count, mut from) = (0, Some(0));
-                while let Some(spans) = from.and_then(|from| regex.find(text, from)) {
-                    count += 1;
-                    from = spans[0].and_then(|whole| JavaRegex::after(text, whole));
-                }
-                Ok(Some(count))
+                let count = known.get(pattern)?.matches(text).count();
+                Ok(Some(i32::try_from(count).unwrap_or(i32::MAX)))
             }
             _ => Ok(None),
         });
@@ -179,7 +179,7 @@ pub static REGEXP_REPLACE: Kernel = Kernel {
     returns: |_, _| DataType::Utf8,
     eval: |args| {
         let (text, patterns, other) = (texts(&args[0])?, texts(&args[1])?, texts(&args[2])?);
-        let mut known = Known::default();
+        let mut known = Known::new(JavaRegex::new);
         let rows = text.iter().zip(&patterns).zip(&other);
         let replaced = rows.map(|row| match row {
             ((Some(text), Some(pattern)), Some(other)) => {
@@ -198,7 +198,7 @@ pub static SPLIT: Kernel = Kernel {
     returns: |_, _| list_of_text(),
     eval: |args| {
         let (text, patterns) = (texts(&args[0])?, texts(&args[1])?);
-        let mut known = Known::default();
+        let mut known = Known::new(JavaRegex::new);
         let mut out = ListBuilder::new(StringBuilder::new());
         for row in text.iter().zip(&patterns).zip(ints(&args[2])) {
             let ((Some(text), Some(pattern)), Some(limit)) = row else {
@@ -234,13 +234,12 @@ fn group_index(function: &str, regex: &JavaRegex, pattern: &str, group: i32) -> 
 /// `Matcher.replaceAll`.
 fn replace_all(regex: &JavaRegex, text: &str, replacement: &str) -> Result<String> {
     let mut out = String::with_capacity(text.len());
-    let (mut copied, mut from) = (0, Some(0));
-    while let Some(spans) = from.and_then(|from| regex.find(text, from)) {
+    let mut copied = 0;
+    for spans in regex.matches(text) {
         let Some(whole) = spans[0] else { break };
         out.push_str(&text[copied..whole.0]);
         expand(regex, text, &spans, replacement, &mut out)?;
         copied = whole.1;
-        from = JavaRegex::after(text, whole);
     }
     out.push_str(&text[copied..]);
     Ok(out)
@@ -302,13 +301,12 @@ fn expand(
 /// `Pattern.split`, with what is empty at the end kept.
 fn split<'a>(regex: &JavaRegex, text: &'a str, most: Option<usize>) -> Vec<&'a str> {
     let mut parts = Vec::new();
-    let (mut begin, mut from) = (0, Some(0));
+    let mut begin = 0;
+    let mut matches = regex.matches(text);
     while most.is_none_or(|most| parts.len() + 1 < most) {
-        let Some(spans) = from.and_then(|from| regex.find(text, from)) else {
+        let Some(Some(whole)) = matches.next().map(|spans| spans[0]) else {
             break;
         };
-        let Some(whole) = spans[0] else { break };
-        from = JavaRegex::after(text, whole);
         // An empty match at the beginning leaves nothing before it.
         if whole.1 == 0 {
             continue;
