@@ -18,6 +18,7 @@ mod check_table;
 mod data_loss;
 mod delta_reads;
 mod delta_writes;
+mod demo;
 mod drain;
 mod files;
 mod functions;

@@ -15,11 +15,11 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _,
     InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
 };
-use deltalake::datafile::writer::WriterConfig;
 use weir_plan::manifest::manifest_schema;
 use weir_plan::{Error, Result};
 
 use super::normalize::Normalizer;
+use super::open_files::FileLayout;
 use super::row_check::RowCheck;
 use super::spec::WriteSpec;
 use super::task::WriteTask;
@@ -39,7 +39,7 @@ pub struct DeltaWriteExec {
     spec: Arc<WriteSpec>,
     input: Arc<dyn ExecutionPlan>,
     normalizer: Normalizer,
-    config: WriterConfig,
+    layout: FileLayout,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -59,7 +59,7 @@ impl DeltaWriteExec {
             Boundedness::Bounded,
         );
         Ok(Self {
-            config: spec.writer_config(&schema)?,
+            layout: spec.file_layout(&schema),
             spec,
             input,
             normalizer,
@@ -169,7 +169,7 @@ impl ExecutionPlan for DeltaWriteExec {
             .map_err(|_| Error::internal(format!("write task {partition} is beyond u32")))?;
         let task = WriteTask::try_new(
             Arc::clone(&self.spec),
-            self.config.clone(),
+            self.layout.clone(),
             self.normalizer.clone(),
             number,
             TaskMetrics::new(&self.metrics, partition),

@@ -27,6 +27,7 @@ mod live;
 mod location;
 mod log_action;
 mod normalize;
+mod open_files;
 mod options;
 mod overwrite;
 mod partition;

@@ -1,11 +1,9 @@
 //! What a write task needs to know, in a form that travels.
 
 use std::collections::HashMap;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
-use deltalake::datafile::writer::WriterConfig;
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow as _;
 use url::Url;
@@ -13,11 +11,9 @@ use weir_plan::{Error, Result};
 
 use crate::files::properties::{ROW_GROUP_BYTES, writer_properties};
 
+use super::open_files::FileLayout;
 use super::options::Codec;
 use super::row_check::RowCheck;
-
-/// Rows handed to the encoder at a time; the size of a file is checked between.
-const ROWS_PER_SLICE: usize = 8192;
 
 /// How rows become files of one table.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,23 +63,16 @@ impl WriteSpec {
         Ok(Arc::new(schema))
     }
 
-    /// The configuration of this process's writers. Its clones share one bound on bytes in upload.
-    pub(super) fn writer_config(&self, arrow_schema: &SchemaRef) -> Result<WriterConfig> {
-        let stats = self.stats.first.to_string();
-        Ok(WriterConfig::new(
-            Arc::clone(arrow_schema),
-            self.partition_by.clone(),
-            Some(writer_properties(
-                arrow_schema,
-                self.codec.compression(),
-                ROW_GROUP_BYTES,
-            )),
-            NonZeroU64::new(self.target_file_size_bytes),
-            Some(ROWS_PER_SLICE),
-            stats.as_str().try_into().map_err(|error| {
-                Error::internal(format!("{stats} columns with statistics")).with_source(error)
-            })?,
-            self.stats.named.clone(),
-        ))
+    /// How the columns that are in files are encoded.
+    pub(super) fn file_layout(&self, arrow_schema: &SchemaRef) -> FileLayout {
+        let in_files = arrow_schema.fields().iter();
+        let fields: Fields = in_files
+            .filter(|field| !self.partition_by.contains(field.name()))
+            .cloned()
+            .collect();
+        FileLayout {
+            schema: Arc::new(Schema::new(fields)),
+            properties: writer_properties(arrow_schema, self.codec.compression(), ROW_GROUP_BYTES),
+        }
     }
 }

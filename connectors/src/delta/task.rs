@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::partition;
-use arrow::error::ArrowError;
+use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
-use deltalake::DeltaResult;
-use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
+use deltalake::DeltaTableError;
 use deltalake::kernel::Add;
-use deltalake::kernel::scalars::ScalarExt;
 use deltalake::logstore::ObjectStoreRef;
 use futures::StreamExt as _;
 use tracing::warn;
@@ -23,18 +19,16 @@ use super::entry::FileEntry;
 use super::error::table_error;
 use super::location::log_store;
 use super::normalize::Normalizer;
+use super::open_files::{FileLayout, OpenFiles, PartitionRows};
 use super::partition::zone_timestamps;
 use super::spec::WriteSpec;
 use crate::files::slices;
 use crate::write_metrics::TaskMetrics;
 
-/// What a task whose rows all go to one file needs: a row group, and what its encoder holds twice.
-const OPEN_FILE_BYTES: usize = 48 << 20;
-
 /// See the module's documentation.
 pub(super) struct WriteTask {
     spec: Arc<WriteSpec>,
-    config: WriterConfig,
+    layout: FileLayout,
     normalizer: Normalizer,
     partition: u32,
     metrics: TaskMetrics,
@@ -46,7 +40,7 @@ pub(super) struct WriteTask {
 impl WriteTask {
     pub(super) fn try_new(
         spec: Arc<WriteSpec>,
-        config: WriterConfig,
+        layout: FileLayout,
         normalizer: Normalizer,
         partition: u32,
         metrics: TaskMetrics,
@@ -58,7 +52,7 @@ impl WriteTask {
             .register(pool);
         Ok(Self {
             spec,
-            config,
+            layout,
             normalizer,
             partition,
             metrics,
@@ -71,7 +65,7 @@ impl WriteTask {
     /// Writes all of `input`; returns its manifest.
     pub(super) async fn run(mut self, mut input: SendableRecordBatchStream) -> Result<RecordBatch> {
         let attempt = Uuid::new_v4().to_string();
-        let mut writer = Guard(None);
+        let mut files = Guard(None);
         while let Some(batch) = input.next().await {
             let batch = match &self.spec.row_check {
                 None => batch?,
@@ -79,37 +73,50 @@ impl WriteTask {
             };
             let batch = self.normalizer.normalize(&batch)?;
             for (slice, bytes) in slices(&batch) {
-                self.reserve(bytes, &mut writer).await?;
-                let timer = self.metrics.time.timer();
-                let open = writer.open(&self.store, &self.config);
-                write(open, slice, &self.spec.partition_by)
-                    .await
-                    .map_err(|error| table_error(&self.spec.url, "writing a file of", error))?;
+                let time = self.metrics.time.clone();
+                let timer = time.timer();
+                let parts = self.files(&mut files).divide(&slice, bytes);
+                for rows in parts.map_err(|error| self.refused(error))? {
+                    self.reserve(&rows, &mut files).await?;
+                    let written = self.files(&mut files).write(rows).await;
+                    written.map_err(|error| self.refused(error))?;
+                }
                 timer.done();
             }
         }
-        self.close(&mut writer).await?;
+        self.close(&mut files).await?;
         let entries = self.entries()?;
         manifest_batch(self.partition, &attempt, &entries)
     }
 
-    /// Accounts for rows of `bytes`. When memory is short, what is buffered becomes files first: they
-    /// are smaller than they could be, and the write goes on.
-    async fn reserve(&mut self, bytes: usize, writer: &mut Guard) -> Result<()> {
-        // One open file holds at most a row group, whatever went through it.
-        let bounded = self.spec.partition_by.is_empty() && self.memory.size() >= OPEN_FILE_BYTES;
-        if bounded || self.memory.try_grow(bytes).is_ok() {
+    fn files<'a>(&self, guard: &'a mut Guard) -> &'a mut OpenFiles {
+        guard.0.get_or_insert_with(|| {
+            let (store, spec) = (Arc::clone(&self.store), Arc::clone(&self.spec));
+            OpenFiles::new(store, spec, self.layout.clone())
+        })
+    }
+
+    fn refused(&self, error: DeltaTableError) -> Error {
+        table_error(&self.spec.url, "writing a file of", error)
+    }
+
+    /// Accounts for rows. When memory is short, what is buffered becomes files first: they are smaller
+    /// than they could be, and the write goes on.
+    async fn reserve(&mut self, rows: &PartitionRows, files: &mut Guard) -> Result<()> {
+        let growth = self.files(files).growth(rows);
+        if self.memory.try_grow(growth).is_ok() {
             return Ok(());
         }
-        self.close(writer).await?;
-        self.memory.try_grow(bytes).map_err(|error| {
+        self.close(files).await?;
+        let alone = self.files(files).growth(rows);
+        self.memory.try_grow(alone).map_err(|error| {
             Error::from(error).context(format!("writing to delta table {}", self.spec.url))
         })
     }
 
     /// Completes the files begun so far.
-    async fn close(&mut self, writer: &mut Guard) -> Result<()> {
-        let Some(open) = writer.0.take() else {
+    async fn close(&mut self, files: &mut Guard) -> Result<()> {
+        let Some(open) = files.0.take() else {
             return Ok(());
         };
         let timer = self.metrics.time.timer();
@@ -162,60 +169,17 @@ fn records(add: &Add) -> Result<u64> {
         .ok_or_else(|| Error::internal(format!("file {:?} has no number of rows", add.path)))
 }
 
-/// Hands rows to the writer. Rows of one partition go as they are: the writer's own way to divide rows
-/// copies every value.
-async fn write(
-    writer: &mut DeltaWriter,
-    rows: RecordBatch,
-    partition_by: &[String],
-) -> DeltaResult<()> {
-    if !partition_by.is_empty() && is_of_one_partition(&rows, partition_by)? {
-        let values = partition_by.iter().map(|name| {
-            let value = rows.column_by_name(name)?;
-            Some((name.clone(), ScalarExt::from_array(value.as_ref(), 0)?))
-        });
-        // A value without such a form is the general way's to refuse.
-        if let Some(values) = values.collect::<Option<_>>() {
-            return writer.write_partition(rows, &values).await;
-        }
-    }
-    writer.write(&rows).await
-}
-
-/// Whether all of `rows`, which are not none, have the same values of the partition columns.
-fn is_of_one_partition(rows: &RecordBatch, partition_by: &[String]) -> Result<bool, ArrowError> {
-    let columns: Option<Vec<ArrayRef>> = partition_by
-        .iter()
-        .map(|name| rows.column_by_name(name).cloned())
-        .collect();
-    match columns {
-        Some(columns) => Ok(partition(&columns)?.len() == 1),
-        None => Ok(false),
-    }
-}
-
-/// An open writer, aborted when it is dropped: its task failed or was given up.
-struct Guard(Option<DeltaWriter>);
-
-impl Guard {
-    fn open(&mut self, store: &ObjectStoreRef, config: &WriterConfig) -> &mut DeltaWriter {
-        self.0
-            .get_or_insert_with(|| DeltaWriter::new(Arc::clone(store), config.clone()))
-    }
-}
+/// Open files, given up when dropped: their task failed or was abandoned.
+struct Guard(Option<OpenFiles>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let Some(writer) = self.0.take() else {
+        let Some(files) = self.0.take() else {
             return;
         };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
-                runtime.spawn(async move {
-                    if let Err(error) = writer.abort().await {
-                        warn!(%error, "an abandoned write left parts of an upload behind");
-                    }
-                });
+                runtime.spawn(files.abort());
             }
             Err(_) => {
                 warn!("a write was abandoned outside a runtime; it may leave parts of uploads")

@@ -62,9 +62,9 @@ const TUNED: &[(&str, &str)] = &[
 /// As [`TUNED`], for clients that fetch.
 const TUNED_FETCH: &[(&str, &str)] = &[
     // The most that waits in one reader's queue, beside one response of `fetch.max.bytes`.
-    ("queued.max.messages.kbytes", "16384"),
+    ("queued.max.messages.kbytes", "8192"),
     ("queued.min.messages", "100000"),
-    ("fetch.max.bytes", "8388608"),
+    ("fetch.max.bytes", "4194304"),
     ("fetch.message.max.bytes", "4194304"),
     // After a full queue, look again soon: the default of a second starves the reader.
     ("fetch.queue.backoff.ms", "10"),

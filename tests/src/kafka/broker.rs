@@ -118,6 +118,15 @@ impl Broker {
         self.wait_for_partitions(topic, 0).await;
     }
 
+    /// The names of all topics, as the broker has them now.
+    pub async fn topics(&self) -> Vec<String> {
+        let admin = self.admin.clone();
+        let metadata = blocking(move || admin.inner().fetch_metadata(None, REQUEST_TIMEOUT)).await;
+        let metadata = metadata.unwrap_or_else(|error| panic!("cannot list topics: {error}"));
+        let names = metadata.topics().iter().map(|topic| topic.name());
+        names.map(str::to_owned).collect()
+    }
+
     /// Grows a topic to `total` partitions.
     pub async fn add_partitions(&self, topic: &str, total: i32) {
         let new = NewPartitions::new(topic, usize::try_from(total).expect("a positive count"));
