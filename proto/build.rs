@@ -4,7 +4,7 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let files = protox::compile(["weir/nodes.proto"], ["proto"])?;
-    prost_build::Config::new().compile_fds(files)?;
+    let files = protox::compile(["weir/nodes.proto", "weir/jobs.proto"], ["proto"])?;
+    tonic_prost_build::configure().compile_fds(files)?;
     Ok(())
 }

@@ -42,7 +42,7 @@ pub mod session;
 pub use dataframe::{DataFrame, DropNa, ExplainMode, Fill, GroupedData};
 pub use io::{DataFrameReader, DataFrameWriter, DataStreamReader, DataStreamWriter, SaveMode};
 pub use program::exit_code;
-pub use session::{Master, Session, SessionBuilder};
+pub use session::{ExecutorAddress, Master, Session, SessionBuilder};
 pub use weir_macros::main;
 pub use weir_plan::options::did_you_mean;
 pub use weir_plan::settings;

@@ -3,12 +3,20 @@
 use std::fmt::Display;
 use std::future::Future;
 use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt as _;
+use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use weir_executor::Executor;
 use weir_plan::{Error, ErrorKind, Result};
+
+use crate::session::runtime_env;
 
 /// The allocator of Weir's binaries: batches are freed on other threads than the one that made
 /// them, which mimalloc does well.
@@ -24,18 +32,64 @@ const LOG_VARIABLE: &str = "WEIR_LOG";
 const LOG_DEFAULT: &str =
     "warn,buoyant_kernel=off,weir=info,weir_streaming=info,weir_connectors=info,weir_jobs=info";
 
+/// Set by a session for the processes it starts: the JSON of an [`ExecutorRole`]. A program that finds
+/// it is that executor, whatever its arguments.
+pub(crate) const ROLE_VARIABLE: &str = "WEIR_EXECUTOR_ROLE";
+
+/// Set by a driver for its jobs: the job's id.
+const JOB_VARIABLE: &str = "WEIR_JOB_ID";
+
+/// What an executor of `local-cluster` is to be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ExecutorRole {
+    /// Tasks that run at once.
+    pub(crate) threads: usize,
+    /// Memory of its operators, in bytes.
+    pub(crate) memory_bytes: u64,
+    /// Where they spill; the system's temporary directory without it.
+    pub(crate) local_dir: Option<PathBuf>,
+}
+
 /// Runs a program's future on a new runtime, with the log on stderr. An error is printed there and
 /// becomes [`exit_code`].
+///
+/// Where the environment says that this process is an executor of `local-cluster`, it is one instead.
+///
+/// A job of a driver (`WEIR_JOB_ID`) ends when its stdin does: with its driver, however that ends.
 pub fn run(program: impl Future<Output = Result<()>>) -> ExitCode {
+    run_to_code(async { program.await.map(|()| ExitCode::SUCCESS) })
+}
+
+/// As [`run`], of a program that says how it exits.
+pub fn run_to_code(program: impl Future<Output = Result<ExitCode>>) -> ExitCode {
     init_log();
-    let ended = runtime().and_then(|runtime| {
+    if let Ok(role) = std::env::var(ROLE_VARIABLE) {
+        let executor = async { executor(&role).await.map(|()| ExitCode::SUCCESS) };
+        return run_on(executor_runtime(&role), executor);
+    }
+    if std::env::var_os(JOB_VARIABLE).is_none() {
+        return run_on(runtime(), program);
+    }
+    run_on(runtime(), async {
+        tokio::select! {
+            ended = program => ended,
+            () = end_of_stdin() => Err(Error::new(
+                ErrorKind::Cancelled,
+                "the driver of this job is gone; submit it again",
+            )),
+        }
+    })
+}
+
+fn run_on(runtime: Result<Runtime>, program: impl Future<Output = Result<ExitCode>>) -> ExitCode {
+    let ended = runtime.and_then(|runtime| {
         let ended = runtime.block_on(program);
         // Blocking readers of an abandoned batch must not hold the process.
         runtime.shutdown_background();
         ended
     });
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             complain(format_args!("error: {error}"));
             ExitCode::from(exit_code(error.kind()))
@@ -43,17 +97,52 @@ pub fn run(program: impl Future<Output = Result<()>>) -> ExitCode {
     }
 }
 
+fn role(json: &str) -> Result<ExecutorRole> {
+    serde_json::from_str(json).map_err(|error| {
+        Error::invalid_argument(format!("{ROLE_VARIABLE} is {json:?}, which is no role"))
+            .with_source(error)
+    })
+}
+
+fn executor_runtime(json: &str) -> Result<Runtime> {
+    let threads = role(json)?.threads;
+    build(Builder::new_multi_thread().worker_threads(threads.max(1)))
+}
+
+/// Serves until its stdin ends, which it does with the process that started it.
+async fn executor(json: &str) -> Result<()> {
+    let role = role(json)?;
+    let environment = runtime_env(role.memory_bytes, role.local_dir.as_deref())?;
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let executor = Executor::bind(anywhere, environment).await?;
+    let announcement = serde_json::to_string(&executor.announcement()?)
+        .map_err(|error| Error::internal("an address has no form as JSON").with_source(error))?;
+    print_line(announcement)?;
+    tokio::select! {
+        served = executor.serve(std::future::pending()) => served,
+        // Its tasks end with the process: nobody is left to take their rows.
+        () = end_of_stdin() => Ok(()),
+    }
+}
+
+async fn end_of_stdin() {
+    let mut stdin = tokio::io::stdin();
+    let mut ignored = [0; 64];
+    while let Ok(1..) = stdin.read(&mut ignored).await {}
+}
+
 /// A multi-threaded runtime with everything enabled.
 ///
 /// # Errors
 /// `ResourcesExhausted` when the system gives no threads.
-pub fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Error::new(ErrorKind::ResourcesExhausted, "cannot start the runtime").with_source(error)
-        })
+pub fn runtime() -> Result<Runtime> {
+    build(&mut Builder::new_multi_thread())
+}
+
+fn build(runtime: &mut Builder) -> Result<Runtime> {
+    runtime.enable_all().build().map_err(|error| {
+        Error::new(ErrorKind::ResourcesExhausted, "cannot start the runtime").with_source(error)
+    })
 }
 
 /// The log on stderr, filtered by the environment's `WEIR_LOG`. A second call does nothing.

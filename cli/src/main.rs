@@ -1,10 +1,13 @@
 //! The `weir` command.
 
 mod demo;
+mod driver;
+mod remote;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use weir::program::{run, run_to_code};
 
 #[global_allocator]
 static ALLOCATOR: weir::program::Allocator = weir::program::ALLOCATOR;
@@ -21,10 +24,28 @@ struct Arguments {
 enum Command {
     /// Run the whole pipeline on an embedded Kafka: bronze, silver, gold, sessions, checks; account for every record.
     Demo(demo::Arguments),
+    /// Run the jobs that are submitted to this machine.
+    Driver(driver::Arguments),
+    /// Run a program on a driver's machine, as if it ran here.
+    Submit(remote::Submit),
+    /// List the jobs of a driver.
+    Jobs(remote::Jobs),
+    /// Show what became of a job.
+    Status(remote::OneJob),
+    /// Print the output of a job.
+    Logs(remote::Logs),
+    /// End a job.
+    Cancel(remote::OneJob),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Demo(arguments) => weir::program::run(demo::run(arguments)),
+        Command::Demo(arguments) => run(demo::run(arguments)),
+        Command::Driver(arguments) => run(driver::run(arguments)),
+        Command::Submit(arguments) => run_to_code(remote::submit(arguments)),
+        Command::Jobs(arguments) => run(remote::jobs(arguments)),
+        Command::Status(arguments) => run(remote::status(arguments)),
+        Command::Logs(arguments) => run(remote::logs(arguments)),
+        Command::Cancel(arguments) => run(remote::cancel(arguments)),
     }
 }

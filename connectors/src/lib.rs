@@ -7,12 +7,15 @@ pub mod delta;
 pub mod files;
 pub mod kafka;
 
+mod leaves;
 mod local_path;
 mod write_metrics;
 
 use std::sync::Arc;
 
 use weir_plan::NodeCodec;
+
+pub use leaves::{SharedLeaf, shared_leaf};
 
 /// The codec of every plan node of this crate.
 #[must_use]

@@ -1,17 +1,22 @@
 //! The rows a write returns: one per file, at least one per task, so that a lost task is noticed.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type, UInt64Type};
+use datafusion::execution::TaskContext;
 
 use crate::error::{Error, Result};
 use crate::sink::Written;
 
 static MANIFEST_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
+        Field::new("task", DataType::UInt32, false),
+        Field::new("tasks", DataType::UInt32, false),
         Field::new("partition", DataType::UInt32, false),
+        Field::new("partitions", DataType::UInt32, false),
         Field::new("attempt", DataType::Utf8, false),
         Field::new("file", DataType::Utf8, true),
         Field::new("rows", DataType::UInt64, false),
@@ -19,11 +24,66 @@ static MANIFEST_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// `partition` (the writing task's), `attempt` (its random id), `file` (the sink's description of
-/// one file; null in the one row of a task that wrote none), `rows` and `bytes` of that file.
+/// The columns of a manifest, one row per file:
+/// - `task` of `tasks` and `partition` of its `partitions`: who wrote it ([`WritePlace`]);
+/// - `attempt`: the random id of that execution;
+/// - `file`: the sink's description of one file; null in the one row of a partition that wrote none;
+/// - `rows` and `bytes` of that file.
 #[must_use]
 pub fn manifest_schema() -> SchemaRef {
     Arc::clone(&MANIFEST_SCHEMA)
+}
+
+/// Which of a stage's tasks a plan runs in: an extension of the session's configuration. Without it, in
+/// the only one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskSlot {
+    /// From 0.
+    pub index: usize,
+    /// Of so many.
+    pub count: usize,
+}
+
+/// Where in a write its files come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WritePlace {
+    task: u32,
+    tasks: u32,
+    partition: u32,
+    partitions: u32,
+}
+
+impl WritePlace {
+    /// `partition` of the `partitions` of a write node, in the task that `context` belongs to.
+    ///
+    /// # Errors
+    /// `Internal` for numbers beyond `u32`.
+    pub fn new(partition: usize, partitions: usize, context: &TaskContext) -> Result<Self> {
+        let slot = context.session_config().get_extension::<TaskSlot>();
+        let slot = slot.map_or(TaskSlot { index: 0, count: 1 }, |slot| *slot);
+        let number = |number: usize| {
+            u32::try_from(number)
+                .map_err(|_| Error::internal(format!("write task {number} is beyond u32")))
+        };
+        Ok(Self {
+            task: number(slot.index)?,
+            tasks: number(slot.count)?,
+            partition: number(partition)?,
+            partitions: number(partitions)?,
+        })
+    }
+
+    /// Its number among all places of its write, from 0: Spark's partition id.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        u64::from(self.task) * u64::from(self.partitions) + u64::from(self.partition)
+    }
+}
+
+impl fmt::Display for WritePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.task, self.partition)
+    }
 }
 
 /// A file as a write task reports it.
@@ -37,12 +97,12 @@ pub struct ManifestEntry {
     pub bytes: u64,
 }
 
-/// The rows of one finished task: one per file, or one with a null file.
+/// The rows of one finished partition: one per file, or one with a null file.
 ///
 /// # Errors
 /// `Internal` if Arrow refuses the columns.
 pub fn manifest_batch(
-    partition: u32,
+    place: WritePlace,
     attempt: &str,
     entries: &[ManifestEntry],
 ) -> Result<RecordBatch> {
@@ -53,8 +113,12 @@ pub fn manifest_batch(
     } else {
         entries.iter().map(|entry| Some(&entry.file)).collect()
     };
+    let same = |number: u32| Arc::new(UInt32Array::from_value(number, rows)) as ArrayRef;
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(UInt32Array::from_value(partition, rows)),
+        same(place.task),
+        same(place.tasks),
+        same(place.partition),
+        same(place.partitions),
         Arc::new(StringArray::from(vec![attempt; rows])),
         Arc::new(files),
         Arc::new(UInt64Array::from(or_empty(
@@ -71,11 +135,11 @@ pub fn manifest_batch(
 /// Adds up the manifests of a complete attempt.
 ///
 /// # Errors
-/// `Internal` when the batches are no manifest, when no task reported, or when two attempts of one
-/// partition are mixed: accepting either would double or lose rows.
+/// `Internal` when the batches are no manifest, when a partition of a task did not report, or when two
+/// attempts of one are mixed: accepting either would lose or double rows.
 pub fn collect_manifest(batches: &[RecordBatch]) -> Result<Written> {
     let mut written = Written::default();
-    let mut attempts: BTreeSet<(u32, String)> = BTreeSet::new();
+    let mut reports = Reports::default();
     for batch in batches {
         if batch.schema().fields() != MANIFEST_SCHEMA.fields() {
             return Err(Error::internal(format!(
@@ -83,13 +147,20 @@ pub fn collect_manifest(batches: &[RecordBatch]) -> Result<Written> {
                 batch.schema()
             )));
         }
-        let partitions = batch.column(0).as_primitive::<UInt32Type>();
-        let tries = batch.column(1).as_string::<i32>();
-        let files = batch.column(2).as_string::<i32>();
-        let rows = batch.column(3).as_primitive::<UInt64Type>();
-        let bytes = batch.column(4).as_primitive::<UInt64Type>();
+        let [task, tasks, partition, partitions] =
+            [0, 1, 2, 3].map(|column| batch.column(column).as_primitive::<UInt32Type>());
+        let attempts = batch.column(4).as_string::<i32>();
+        let files = batch.column(5).as_string::<i32>();
+        let rows = batch.column(6).as_primitive::<UInt64Type>();
+        let bytes = batch.column(7).as_primitive::<UInt64Type>();
         for row in 0..batch.num_rows() {
-            attempts.insert((partitions.value(row), tries.value(row).to_owned()));
+            let place = WritePlace {
+                task: task.value(row),
+                tasks: tasks.value(row),
+                partition: partition.value(row),
+                partitions: partitions.value(row),
+            };
+            reports.add(place, attempts.value(row))?;
             if files.is_valid(row) {
                 written.files.push(files.value(row).to_owned());
                 written.rows += rows.value(row);
@@ -97,21 +168,63 @@ pub fn collect_manifest(batches: &[RecordBatch]) -> Result<Written> {
             }
         }
     }
-    if attempts.is_empty() {
-        return Err(Error::internal("no write task reported its files"));
-    }
-    let mut last = None;
-    for (partition, _) in &attempts {
-        if last == Some(partition) {
-            return Err(Error::internal(format!(
-                "two attempts of write task {partition} reported files"
-            )));
-        }
-        last = Some(partition);
-    }
+    reports.check_complete()?;
     // The order in which tasks finish is chance; what is logged is not.
     written.files.sort_unstable();
     Ok(written)
+}
+
+/// Who reported so far.
+#[derive(Default)]
+struct Reports {
+    tasks: Option<u32>,
+    /// By task: how many partitions it has, and the attempt of each that reported.
+    by_task: BTreeMap<u32, (u32, BTreeMap<u32, String>)>,
+}
+
+impl Reports {
+    fn add(&mut self, place: WritePlace, attempt: &str) -> Result<()> {
+        let tasks = *self.tasks.get_or_insert(place.tasks);
+        let (partitions, attempts) = self
+            .by_task
+            .entry(place.task)
+            .or_insert_with(|| (place.partitions, BTreeMap::new()));
+        if tasks != place.tasks || *partitions != place.partitions {
+            return Err(Error::internal(format!(
+                "write task {place} reports {} tasks of {} partitions, others {tasks} of {partitions}",
+                place.tasks, place.partitions
+            )));
+        }
+        let first = attempts
+            .entry(place.partition)
+            .or_insert_with(|| attempt.to_owned());
+        if first != attempt {
+            return Err(Error::internal(format!(
+                "two attempts of write task {place} reported files"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_complete(&self) -> Result<()> {
+        let Some(tasks) = self.tasks else {
+            return Err(Error::internal("no write task reported its files"));
+        };
+        for task in 0..tasks {
+            let Some((partitions, attempts)) = self.by_task.get(&task) else {
+                return Err(Error::internal(format!(
+                    "write task {task} of {tasks} did not report its files"
+                )));
+            };
+            if attempts.len() != *partitions as usize {
+                return Err(Error::internal(format!(
+                    "write task {task} reported {} of its {partitions} partitions",
+                    attempts.len()
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -126,11 +239,20 @@ mod tests {
         }
     }
 
+    fn place(task: u32, partition: u32) -> WritePlace {
+        WritePlace {
+            task,
+            tasks: 2,
+            partition,
+            partitions: 1,
+        }
+    }
+
     #[test]
     fn tasks_with_and_without_files_add_up() {
         let batches = [
-            manifest_batch(0, "a", &[entry("f1"), entry("f0")]).unwrap(),
-            manifest_batch(1, "b", &[]).unwrap(),
+            manifest_batch(place(0, 0), "a", &[entry("f1"), entry("f0")]).unwrap(),
+            manifest_batch(place(1, 0), "b", &[]).unwrap(),
         ];
         let written = collect_manifest(&batches).unwrap();
         assert_eq!(written.files, ["f0", "f1"]);
@@ -140,15 +262,40 @@ mod tests {
     #[test]
     fn two_attempts_of_one_task_are_refused() {
         let batches = [
-            manifest_batch(0, "a", &[entry("f0")]).unwrap(),
-            manifest_batch(0, "b", &[entry("f1")]).unwrap(),
+            manifest_batch(place(0, 0), "a", &[entry("f0")]).unwrap(),
+            manifest_batch(place(0, 0), "b", &[entry("f1")]).unwrap(),
+            manifest_batch(place(1, 0), "c", &[]).unwrap(),
         ];
         let error = collect_manifest(&batches).unwrap_err();
         assert!(error.to_string().contains("two attempts"), "{error}");
     }
 
     #[test]
-    fn silence_of_every_task_is_refused() {
+    fn silence_of_a_task_or_of_a_partition_is_refused() {
         assert!(collect_manifest(&[]).is_err());
+        let one = [manifest_batch(place(0, 0), "a", &[entry("f0")]).unwrap()];
+        let error = collect_manifest(&one).unwrap_err();
+        assert!(error.to_string().contains("task 1 of 2"), "{error}");
+        let half = WritePlace {
+            tasks: 1,
+            partitions: 2,
+            ..place(0, 1)
+        };
+        let half = [manifest_batch(half, "a", &[entry("f0")]).unwrap()];
+        let error = collect_manifest(&half).unwrap_err();
+        assert!(error.to_string().contains("1 of its 2"), "{error}");
+    }
+
+    #[test]
+    fn tasks_that_disagree_about_their_number_are_refused() {
+        let other = WritePlace {
+            tasks: 3,
+            ..place(1, 0)
+        };
+        let batches = [
+            manifest_batch(place(0, 0), "a", &[]).unwrap(),
+            manifest_batch(other, "b", &[]).unwrap(),
+        ];
+        assert!(collect_manifest(&batches).is_err());
     }
 }

@@ -48,6 +48,20 @@ pub const MAX_RESULT_SIZE: SettingSpec = SettingSpec {
     doc: "most bytes collect() returns before it fails; 0: no limit",
 };
 
+/// Who is an executor of `local-cluster`.
+pub const EXECUTOR_PROGRAM: SettingSpec = SettingSpec {
+    key: "weir.executor.program",
+    default: "",
+    doc: "program that local-cluster starts as its executors, one made with #[weir::main]; empty: the session's own",
+};
+
+/// Spark's `spark.sql.files.maxPartitionBytes`.
+pub const MAX_PARTITION_BYTES: SettingSpec = SettingSpec {
+    key: "weir.sql.files.maxPartitionBytes",
+    default: "16MB",
+    doc: "on a cluster: bytes of files that one thread of an executor reads before the scan is spread over a further one",
+};
+
 /// Spark's `spark.sql.streaming.minBatchesToRetain`.
 pub const MIN_BATCHES_TO_RETAIN: SettingSpec = SettingSpec {
     key: "weir.sql.streaming.minBatchesToRetain",
@@ -61,6 +75,8 @@ pub const SETTINGS: &[SettingSpec] = &[
     MEMORY_LIMIT,
     LOCAL_DIR,
     MAX_RESULT_SIZE,
+    EXECUTOR_PROGRAM,
+    MAX_PARTITION_BYTES,
     MIN_BATCHES_TO_RETAIN,
 ];
 
@@ -168,6 +184,18 @@ impl Settings {
         }
     }
 
+    /// [`MAX_PARTITION_BYTES`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no size, or 0.
+    pub fn max_partition_bytes(&self) -> Result<u64> {
+        let text = self.get(MAX_PARTITION_BYTES);
+        match parse_bytes(text) {
+            Some(bytes) if bytes > 0 => Ok(bytes),
+            _ => Err(invalid(MAX_PARTITION_BYTES, text, "a size like 16MB")),
+        }
+    }
+
     /// [`MIN_BATCHES_TO_RETAIN`].
     ///
     /// # Errors
@@ -189,6 +217,7 @@ impl Settings {
         self.memory_limit_bytes(u64::MAX)?;
         self.max_result_bytes()?;
         self.min_batches_to_retain()?;
+        self.max_partition_bytes()?;
         Ok(())
     }
 }

@@ -9,4 +9,10 @@ pub mod nodes {
     include!(concat!(env!("OUT_DIR"), "/weir.nodes.rs"));
 }
 
+/// The job service of a driver, and what its store holds.
+#[allow(missing_docs, clippy::doc_markdown, clippy::default_trait_access)]
+pub mod jobs {
+    include!(concat!(env!("OUT_DIR"), "/weir.jobs.rs"));
+}
+
 pub use ids::{BatchId, QueryId, RunId};

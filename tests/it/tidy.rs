@@ -18,12 +18,13 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "weir-streaming",
             "weir-connectors",
+            "weir-executor",
             "weir-plan",
             "weir-proto",
             "weir-macros",
         ],
     ),
-    ("driver", &["weir-connectors", "weir-plan", "weir-proto"]),
+    ("driver", &["weir-plan", "weir-proto"]),
     ("executor", &["weir-connectors", "weir-plan", "weir-proto"]),
     ("jobs", &["weir"]),
     (
@@ -39,7 +40,11 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that only one workspace crate (and tests) may name.
-const OWNED: &[(&str, &str)] = &[("rdkafka", "connectors"), ("deltalake", "connectors")];
+const OWNED: &[(&str, &str)] = &[
+    ("rdkafka", "connectors"),
+    ("deltalake", "connectors"),
+    ("delta_kernel", "connectors"),
+];
 
 /// Two versions of one of these are two types of the same name.
 const SINGLE: &[&str] = &[

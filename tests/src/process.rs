@@ -405,6 +405,21 @@ fn die_with_parent(command: &mut Command) {
     let _ = command;
 }
 
+/// Kills (SIGKILL) a process that a session of the test started.
+pub fn kill_process(id: u32) {
+    send_signal(id, libc::SIGKILL);
+}
+
+/// Stops (SIGSTOP) a process that a session of the test started, until [`resume_process`].
+pub fn pause_process(id: u32) {
+    send_signal(id, libc::SIGSTOP);
+}
+
+/// Lets a paused process run on (SIGCONT).
+pub fn resume_process(id: u32) {
+    send_signal(id, libc::SIGCONT);
+}
+
 #[allow(unsafe_code, reason = "std sends no signal but SIGKILL")]
 pub(crate) fn send_signal(id: u32, signal: libc::c_int) {
     let id = libc::pid_t::try_from(id).expect("a process id");

@@ -19,6 +19,10 @@ impl DataFrame {
     /// `ResourcesExhausted`, naming the setting, when they take more than
     /// `weir.driver.maxResultSize`; what the query reports otherwise.
     pub async fn collect(&self) -> Result<Vec<RecordBatch>> {
+        self.session().complete(|| self.collect_once()).await
+    }
+
+    async fn collect_once(&self) -> Result<Vec<RecordBatch>> {
         let limit = self.session().settings().max_result_bytes()?;
         let mut stream = self.inner().clone().execute_stream().await?;
         let mut batches = Vec::new();
@@ -63,6 +67,10 @@ impl DataFrame {
     /// # Errors
     /// As [`Self::collect`].
     pub async fn tail(&self, rows: usize) -> Result<Vec<RecordBatch>> {
+        self.session().complete(|| self.tail_once(rows)).await
+    }
+
+    async fn tail_once(&self, rows: usize) -> Result<Vec<RecordBatch>> {
         let limit = self.session().settings().max_result_bytes()?;
         let mut stream = self.to_local_iterator().await?;
         let mut kept: VecDeque<RecordBatch> = VecDeque::new();
@@ -91,6 +99,8 @@ impl DataFrame {
 
     /// All rows, batch by batch as they are computed: as many as do not fit into memory at once.
     ///
+    /// On a cluster, a lost executor is an error here: rows that were handed out cannot be taken back.
+    ///
     /// # Errors
     /// What the query reports, from here or from the stream.
     pub async fn to_local_iterator(&self) -> Result<BoxStream<'static, Result<RecordBatch>>> {
@@ -111,7 +121,8 @@ impl DataFrame {
     /// # Errors
     /// What the query reports.
     pub async fn count(&self) -> Result<u64> {
-        Ok(self.inner().clone().count().await? as u64)
+        let count = async || Ok(self.inner().clone().count().await? as u64);
+        self.session().complete(count).await
     }
 }
 

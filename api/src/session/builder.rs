@@ -1,24 +1,33 @@
 //! Builds a session: settings are checked here, before anything runs.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use weir_plan::{Error, ErrorKind, Result, Settings};
 
-use super::local::{LocalRunner, WeirQueryPlanner};
+use super::cluster::{Executors, distribute, start_local};
 use super::master::Master;
+use super::runner::{PlanRunner, WeirQueryPlanner};
 use super::{Inner, Session};
+use crate::program::ExecutorRole;
 
 /// The environment's master, where the program names none.
 const MASTER_VARIABLE: &str = "WEIR_MASTER";
+
+/// The environment's settings, a JSON object of texts: what `weir submit --conf` gives. A program's own
+/// settings go before them, as in Spark.
+const CONF_VARIABLE: &str = "WEIR_CONF";
+
 const MASTER_DEFAULT: &str = "local[*]";
 
-/// DataFusion's setting that a session's batches do without unless it is set: see [`LocalRunner`].
+/// DataFusion's setting that a session's batches do without unless it is set: see [`PlanRunner`].
 const ROUND_ROBIN: &str = "datafusion.optimizer.enable_round_robin_repartition";
 
 /// How many memory consumers an out-of-memory error names.
@@ -47,7 +56,7 @@ impl SessionBuilder {
         self
     }
 
-    /// What to run on: `local[N]`, `local[*]`. Default: the environment's `WEIR_MASTER`, or
+    /// What to run on: `local[N]`, `local[*]`, `local-cluster[E,C]`. Default: the environment's `WEIR_MASTER`, or
     /// `local[*]`.
     #[must_use]
     pub fn master(mut self, master: impl Into<String>) -> Self {
@@ -102,66 +111,108 @@ fn build(request: &Request) -> Result<Session> {
         },
     };
     let mut settings = Settings::new();
+    if let Ok(text) = std::env::var(CONF_VARIABLE) {
+        let given: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|error| {
+            Error::invalid_argument(format!(
+                "{CONF_VARIABLE} is {text:?}, which is no JSON object of texts"
+            ))
+            .with_source(error)
+        })?;
+        for (key, value) in &given {
+            settings
+                .set(key, value)
+                .map_err(|error| error.context(CONF_VARIABLE))?;
+        }
+    }
     for (key, value) in &request.config {
         settings.set(key, value)?;
     }
-    let context = context(&master, &settings)?;
+    let executors = match master {
+        Master::Local { .. } => None,
+        Master::LocalCluster { executors, threads } => {
+            Some(Arc::new(local_executors(executors, threads, &settings)?))
+        }
+    };
+    let context = context(&master, &settings, executors.as_ref())?;
     let round_robin = settings
         .datafusion()
         .any(|(key, value)| key == ROUND_ROBIN && value.trim().eq_ignore_ascii_case("true"));
-    let runner = Arc::new(LocalRunner::new(context.clone(), round_robin));
+    let runner = PlanRunner::new(context.clone(), round_robin, executors.clone());
     Ok(Session {
         inner: Arc::new(Inner {
             app_name: request.app_name.clone().unwrap_or_else(program_name),
             master,
             settings,
             context,
-            runner,
+            runner: Arc::new(runner),
+            executors,
             listeners: Mutex::default(),
         }),
     })
 }
 
-fn context(master: &Master, settings: &Settings) -> Result<SessionContext> {
+/// The executors of a `local-cluster`: they share the machine's memory.
+fn local_executors(count: usize, threads: usize, settings: &Settings) -> Result<Executors> {
+    let role = ExecutorRole {
+        threads,
+        memory_bytes: settings.memory_limit_bytes(machine_memory_bytes())? / count as u64,
+        local_dir: settings.local_dir().map(Into::into),
+    };
+    start_local(count, &role, settings)
+}
+
+fn context(
+    master: &Master,
+    settings: &Settings,
+    executors: Option<&Arc<Executors>>,
+) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
-        .with_target_partitions(settings.shuffle_partitions(master.parallelism())?);
+        .with_target_partitions(settings.shuffle_partitions(master.threads())?);
     for (key, value) in settings.datafusion() {
         config.options_mut().set(key, value).map_err(|error| {
             Error::invalid_argument(format!("setting {key:?} is {value:?}")).with_source(error)
         })?;
     }
     let limit = settings.memory_limit_bytes(machine_memory_bytes())?;
-    let pool = FairSpillPool::new(usize::try_from(limit).unwrap_or(usize::MAX));
-    let disk = match settings.local_dir() {
-        Some(dir) => DiskManagerMode::Directories(vec![dir.into()]),
-        None => DiskManagerMode::OsTmpDirectory,
-    };
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, CONSUMERS_NAMED)))
-        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
-        .build_arc()
-        .map_err(|error| {
-            Error::new(
-                ErrorKind::Storage,
-                format!(
-                    "the spill directory {:?} (weir.local.dir) cannot be used",
-                    settings
-                        .local_dir()
-                        .map_or_else(std::env::temp_dir, Into::into)
-                ),
-            )
-            .with_source(error)
-        })?;
-    let state = SessionStateBuilder::new()
+    let local_dir = settings.local_dir().map(Path::new);
+    let builder = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(runtime)
+        .with_runtime_env(runtime_env(limit, local_dir)?)
         .with_default_features()
         .with_query_planner(Arc::new(WeirQueryPlanner))
         // Again, last: pushing fields of a struct towards the leaves computes an expensive struct
         // (`from_json`) once per field.
-        .with_optimizer_rule(Arc::new(CommonSubexprEliminate::new()))
-        .build();
-    Ok(SessionContext::new_with_state(state))
+        .with_optimizer_rule(Arc::new(CommonSubexprEliminate::new()));
+    let builder = match executors {
+        None => builder,
+        Some(executors) => distribute(builder, executors, settings)?,
+    };
+    Ok(SessionContext::new_with_state(builder.build()))
+}
+
+/// Memory of `limit` bytes for the operators of a process, which spill to `local_dir`, or the system's
+/// temporary directory.
+///
+/// # Errors
+/// `Storage` when the directory cannot be used.
+pub(crate) fn runtime_env(limit: u64, local_dir: Option<&Path>) -> Result<Arc<RuntimeEnv>> {
+    let pool = FairSpillPool::new(usize::try_from(limit).unwrap_or(usize::MAX));
+    let disk = match local_dir {
+        Some(dir) => DiskManagerMode::Directories(vec![dir.into()]),
+        None => DiskManagerMode::OsTmpDirectory,
+    };
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, CONSUMERS_NAMED)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
+        .build_arc()
+        .map_err(|error| {
+            let dir = local_dir.map_or_else(std::env::temp_dir, Into::into);
+            Error::new(
+                ErrorKind::Storage,
+                format!("the spill directory {dir:?} (weir.local.dir) cannot be used"),
+            )
+            .with_source(error)
+        })
 }
 
 /// What this process may use: its control group's limit, or the machine's memory.

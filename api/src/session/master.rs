@@ -14,14 +14,31 @@ pub enum Master {
         /// Tasks that run at once.
         threads: usize,
     },
+    /// `local-cluster[E,C]`: E executors of C threads each, processes of this machine that live as long
+    /// as the session.
+    LocalCluster {
+        /// How many executors.
+        executors: usize,
+        /// Tasks that run at once in each.
+        threads: usize,
+    },
 }
 
 impl Master {
+    /// Tasks that run at once in one process.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        match self {
+            Self::Local { threads } | Self::LocalCluster { threads, .. } => *threads,
+        }
+    }
+
     /// Tasks that run at once.
     #[must_use]
     pub fn parallelism(&self) -> usize {
         match self {
             Self::Local { threads } => *threads,
+            Self::LocalCluster { executors, threads } => executors * threads,
         }
     }
 }
@@ -48,13 +65,31 @@ impl FromStr for Master {
                 ))),
             };
         }
-        if text.starts_with("local-cluster[") || text.starts_with("weir://") {
+        if let Some(sizes) = text
+            .strip_prefix("local-cluster[")
+            .and_then(|t| t.strip_suffix(']'))
+        {
+            let sizes: Vec<Option<usize>> = sizes
+                .split(',')
+                .map(|size| size.trim().parse().ok().filter(|size| *size > 0))
+                .collect();
+            return match sizes.as_slice() {
+                [Some(executors), Some(threads)] => Ok(Self::LocalCluster {
+                    executors: *executors,
+                    threads: *threads,
+                }),
+                _ => Err(Error::invalid_argument(format!(
+                    "master {text:?}: local-cluster[E,C] takes a number of executors and their number of threads, both from 1"
+                ))),
+            };
+        }
+        if text.starts_with("weir://") {
             return Err(Error::unsupported(format!(
-                "master {text:?}: clusters are not supported yet; use local[*]"
+                "master {text:?}: clusters of other machines are not supported yet; use local-cluster[E,C]"
             )));
         }
         Err(Error::invalid_argument(format!(
-            "master {text:?} is unknown; use local[*] or local[N]"
+            "master {text:?} is unknown; use local[*], local[N] or local-cluster[E,C]"
         )))
     }
 }
@@ -63,6 +98,9 @@ impl fmt::Display for Master {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local { threads } => write!(f, "local[{threads}]"),
+            Self::LocalCluster { executors, threads } => {
+                write!(f, "local-cluster[{executors},{threads}]")
+            }
         }
     }
 }
@@ -78,11 +116,25 @@ mod tests {
         assert_eq!("local".parse::<Master>().unwrap().parallelism(), 1);
         assert_eq!("local[7]".parse::<Master>().unwrap().parallelism(), 7);
         assert!("local[*]".parse::<Master>().unwrap().parallelism() >= 1);
+        let cluster: Master = "local-cluster[3, 2]".parse().unwrap();
+        assert_eq!((cluster.parallelism(), cluster.threads()), (6, 2));
+        assert_eq!(cluster.to_string(), "local-cluster[3,2]");
     }
 
     #[test]
     fn bad_masters_are_refused_by_name() {
-        for text in ["local[0]", "local[-1]", "local[x]", "yarn", ""] {
+        let bad = [
+            "local[0]",
+            "local[-1]",
+            "local[x]",
+            "local-cluster[2]",
+            "local-cluster[0,1]",
+            "local-cluster[2,x]",
+            "local-cluster[1,2,3]",
+            "yarn",
+            "",
+        ];
+        for text in bad {
             let error = text.parse::<Master>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{text}");
             assert!(error.to_string().contains(&format!("{text:?}")), "{error}");

@@ -1,11 +1,13 @@
 //! The session: where dataframes come from, and what they run on.
 
 mod builder;
-mod local;
+mod cluster;
 mod master;
+mod runner;
 mod tables;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::prelude::SessionContext;
@@ -15,10 +17,15 @@ use weir_streaming::{BatchRunner, QueryListener};
 use crate::dataframe::DataFrame;
 use crate::io::{DataFrameReader, DataStreamReader};
 
+pub(crate) use builder::runtime_env;
+
+use cluster::{Executors, recovering};
+
 pub use builder::SessionBuilder;
+pub use cluster::ExecutorAddress;
 pub use master::Master;
 
-/// A connection to an engine: in process (`local[N]`). Cheap to clone.
+/// A connection to an engine: in process (`local[N]`), or executors (`local-cluster[E,C]`). Cheap to clone.
 #[derive(Clone)]
 pub struct Session {
     inner: Arc<Inner>,
@@ -30,6 +37,7 @@ pub(crate) struct Inner {
     settings: Settings,
     context: SessionContext,
     runner: Arc<dyn BatchRunner>,
+    executors: Option<Arc<Executors>>,
     listeners: Mutex<Vec<Arc<dyn QueryListener>>>,
 }
 
@@ -95,6 +103,28 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The executors it started or was given; none when it runs in process.
+    #[must_use]
+    pub fn executors(&self) -> &[ExecutorAddress] {
+        self.inner
+            .executors
+            .as_ref()
+            .map_or(&[], |executors| executors.all())
+    }
+
+    /// The result of an action's first complete attempt: on a cluster, a query that lost an executor is
+    /// run again.
+    pub(crate) async fn complete<T, F, Fut>(&self, mut attempt: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        match &self.inner.executors {
+            None => attempt().await,
+            Some(executors) => recovering(executors, attempt).await,
+        }
     }
 
     pub(crate) fn runner(&self) -> Arc<dyn BatchRunner> {

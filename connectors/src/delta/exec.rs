@@ -15,7 +15,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _,
     InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
 };
-use weir_plan::manifest::manifest_schema;
+use weir_plan::manifest::{WritePlace, manifest_schema};
 use weir_plan::{Error, Result};
 
 use super::normalize::Normalizer;
@@ -165,13 +165,12 @@ impl ExecutionPlan for DeltaWriteExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let number = u32::try_from(partition)
-            .map_err(|_| Error::internal(format!("write task {partition} is beyond u32")))?;
+        let partitions = self.properties.partitioning.partition_count();
         let task = WriteTask::try_new(
             Arc::clone(&self.spec),
             self.layout.clone(),
             self.normalizer.clone(),
-            number,
+            WritePlace::new(partition, partitions, &context)?,
             TaskMetrics::new(&self.metrics, partition),
             context.memory_pool(),
         )?;

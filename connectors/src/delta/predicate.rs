@@ -1,23 +1,17 @@
 //! The predicate of `replaceWhere`: which rows it is true of, and which files can hold such rows.
 //!
-//! A row for which it is null is not matched. Files are judged by their partition values, exactly
-//! where the predicate asks for nothing else, and by their statistics, which can only prove that a
-//! file holds no such row.
+//! A row for which it is null is not matched.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, DataFusionError, ScalarValue};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, ExprSchemable as _, Volatility, cast, lit, when};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use weir_plan::{Error, Result};
 
-use super::file_stats::{FileStats, partition_array};
+use super::file_predicate::FilePredicate;
 use super::live::LiveFile;
 
 /// See the module's documentation.
@@ -29,10 +23,7 @@ pub(super) struct ReplaceWhere {
     columns: Vec<String>,
     schema: SchemaRef,
     partition_by: Vec<String>,
-    /// What asks for partition columns alone, over a batch of those.
-    partitions: Option<Arc<dyn PhysicalExpr>>,
-    /// The whole, over statistics; `None` when nothing but partition columns is asked for.
-    pruning: Option<PruningPredicate>,
+    files: FilePredicate,
 }
 
 impl ReplaceWhere {
@@ -63,26 +54,6 @@ impl ReplaceWhere {
             .map(|column| column.name.clone())
             .collect();
         columns.sort();
-        let only_partitions = |expr: &Expr| {
-            expr.column_refs()
-                .iter()
-                .all(|c| partition_by.contains(&c.name))
-        };
-        let terms = split_conjunction_owned(expr.clone());
-        let own = terms.iter().filter(|term| only_partitions(term)).cloned();
-        let partitions = match conjunction(own) {
-            Some(own) => {
-                let own_schema = partition_schema(&schema, partition_by);
-                let own_schema =
-                    DFSchema::try_from(own_schema.as_ref().clone()).map_err(invalid)?;
-                Some(
-                    state
-                        .create_physical_expr(own, &own_schema)
-                        .map_err(invalid)?,
-                )
-            }
-            None => None,
-        };
         let physical = state
             .create_physical_expr(expr.clone(), &df_schema)
             .map_err(invalid)?;
@@ -92,23 +63,15 @@ impl ReplaceWhere {
                  columns with values"
             )));
         }
-        let pruning = match only_partitions(&expr) {
-            true => None,
-            false => Some(
-                PruningPredicateBuilder::new()
-                    .with_file_schema(Arc::clone(&schema))
-                    .try_build(physical)
-                    .map_err(invalid)?,
-            ),
-        };
+        let files = FilePredicate::try_new(&expr, Arc::clone(&schema), partition_by, state)
+            .map_err(invalid)?;
         Ok(Self {
             text: text.to_owned(),
             expr,
             columns,
             schema,
             partition_by: partition_by.to_vec(),
-            partitions,
-            pruning,
+            files,
         })
     }
 
@@ -124,39 +87,14 @@ impl ReplaceWhere {
 
     /// Whether it is true of all of a file's rows or of none.
     pub(super) fn is_of_partitions(&self) -> bool {
-        self.pruning.is_none()
+        self.files.is_of_partitions()
     }
 
     /// Of each of `files`, whether it can hold a row that matches.
     pub(super) fn may_match(&self, files: &[LiveFile]) -> Result<Vec<bool>> {
-        let mut may = vec![true; files.len()];
-        if let Some(expr) = &self.partitions {
-            let schema = partition_schema(&self.schema, &self.partition_by);
-            let columns = schema
-                .fields()
-                .iter()
-                .map(|field| partition_array(files, field))
-                .collect::<Result<Vec<_>>>()?;
-            let options = RecordBatchOptions::new().with_row_count(Some(files.len()));
-            let batch = RecordBatch::try_new_with_options(schema, columns, &options)
-                .map_err(|error| self.failed(error.into()))?;
-            let values = expr
-                .evaluate(&batch)
-                .and_then(|value| value.into_array(files.len()))
-                .map_err(|error| self.failed(error))?;
-            let values = values.as_boolean();
-            for (row, may) in may.iter_mut().enumerate() {
-                *may = values.is_valid(row) && values.value(row);
-            }
-        }
-        if let Some(pruning) = &self.pruning {
-            let stats = FileStats::new(files, &self.schema, &self.partition_by);
-            let kept = pruning.prune(&stats).map_err(|error| self.failed(error))?;
-            for (may, kept) in may.iter_mut().zip(kept) {
-                *may &= kept;
-            }
-        }
-        Ok(may)
+        self.files
+            .may_match(files)
+            .map_err(|error| self.failed(error))
     }
 
     /// What is true of the table's rows that match.
@@ -199,15 +137,6 @@ impl ReplaceWhere {
     fn failed(&self, error: DataFusionError) -> Error {
         Error::from(error).context(format!("replaceWhere {:?}", self.text))
     }
-}
-
-/// The partition columns of `schema`, in order.
-fn partition_schema(schema: &Schema, partition_by: &[String]) -> SchemaRef {
-    let fields: Vec<_> = partition_by
-        .iter()
-        .filter_map(|name| schema.field_with_name(name).ok().cloned())
-        .collect();
-    Arc::new(Schema::new(fields))
 }
 
 /// `text` over `schema`, whose columns are found without regard to case.

@@ -21,6 +21,7 @@ use super::error::{no_table, table_error};
 use super::live::live_files;
 use super::location::{is_vacant, log_store, table_url};
 use super::options::ReadVersion;
+use super::plain::{PlainScan, is_plain};
 
 /// The table at `location`, a path or a `file://` URL, as of the version the options name.
 ///
@@ -143,6 +144,18 @@ impl TableProvider for DeltaRead {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        if is_plain(self.snapshot.protocol()) {
+            let files = live_files(&self.url, &self.log_store, &self.snapshot).await?;
+            if files.iter().all(|file| file.deletion_vector.is_none()) {
+                let scan = PlainScan {
+                    table: &self.url,
+                    schema: self.schema(),
+                    partition_by: self.partition_columns(),
+                    files,
+                };
+                return scan.plan(session, projection, filters, limit).await;
+            }
+        }
         self.scan.scan(session, projection, filters, limit).await
     }
 
@@ -150,7 +163,8 @@ impl TableProvider for DeltaRead {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
-        self.scan.supports_filters_pushdown(filters)
+        // Filters leave out files, row groups and pages; what is left is filtered again.
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
     fn statistics(&self) -> Option<Statistics> {

@@ -11,7 +11,7 @@ use deltalake::logstore::ObjectStoreRef;
 use futures::StreamExt as _;
 use tracing::warn;
 use uuid::Uuid;
-use weir_plan::manifest::{ManifestEntry, manifest_batch};
+use weir_plan::manifest::{ManifestEntry, WritePlace, manifest_batch};
 use weir_plan::{Error, Result};
 
 use super::decimal_stats::drop_inexact;
@@ -30,7 +30,7 @@ pub(super) struct WriteTask {
     spec: Arc<WriteSpec>,
     layout: FileLayout,
     normalizer: Normalizer,
-    partition: u32,
+    place: WritePlace,
     metrics: TaskMetrics,
     store: ObjectStoreRef,
     memory: MemoryReservation,
@@ -42,19 +42,19 @@ impl WriteTask {
         spec: Arc<WriteSpec>,
         layout: FileLayout,
         normalizer: Normalizer,
-        partition: u32,
+        place: WritePlace,
         metrics: TaskMetrics,
         pool: &Arc<dyn MemoryPool>,
     ) -> Result<Self> {
         let store = log_store(&spec.url, &spec.storage_options)?.object_store(None);
-        let memory = MemoryConsumer::new(format!("DeltaWriteExec[{partition}]"))
+        let memory = MemoryConsumer::new(format!("DeltaWriteExec[{place}]"))
             .with_can_spill(true)
             .register(pool);
         Ok(Self {
             spec,
             layout,
             normalizer,
-            partition,
+            place,
             metrics,
             store,
             memory,
@@ -86,7 +86,7 @@ impl WriteTask {
         }
         self.close(&mut files).await?;
         let entries = self.entries()?;
-        manifest_batch(self.partition, &attempt, &entries)
+        manifest_batch(self.place, &attempt, &entries)
     }
 
     fn files<'a>(&self, guard: &'a mut Guard) -> &'a mut OpenFiles {

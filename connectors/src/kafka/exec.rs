@@ -28,6 +28,7 @@ use super::ranges::OffsetRange;
 use super::reader::{BatchSink, read_ranges};
 use super::rows::Rows;
 use super::schema::kafka_schema;
+use crate::leaves::{SharedLeaf, share_out};
 
 /// How many finished batches of a task wait for their consumer.
 const BATCHES_AHEAD: usize = 2;
@@ -108,6 +109,26 @@ impl KafkaReadExec {
 
     pub(super) fn tasks(&self) -> &[Vec<OffsetRange>] {
         &self.tasks
+    }
+}
+
+impl SharedLeaf for KafkaReadExec {
+    fn parts(&self) -> usize {
+        self.tasks.iter().flatten().count()
+    }
+
+    fn share(&self, tasks: usize) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+        let ranges = self.tasks.iter().flatten().cloned();
+        let settings = self.settings.as_ref();
+        share_out(ranges, OffsetRange::len, tasks, self.tasks.len())
+            .into_iter()
+            .map(|mut task| {
+                task.iter_mut().for_each(|ranges| ranges.sort());
+                let projection = Some(&self.projection);
+                let leaf = Self::try_new(settings.clone(), projection, task)?;
+                Ok(Arc::new(leaf) as Arc<dyn ExecutionPlan>)
+            })
+            .collect()
     }
 }
 

@@ -15,7 +15,7 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions, common,
 };
 use uuid::Uuid;
-use weir_plan::manifest::{ManifestEntry, manifest_batch, manifest_schema};
+use weir_plan::manifest::{ManifestEntry, WritePlace, manifest_batch, manifest_schema};
 
 use super::sink::Files;
 
@@ -92,6 +92,8 @@ impl ExecutionPlan for MemoryWriteExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let partitions = self.properties().partitioning.partition_count();
+        let place = WritePlace::new(partition, partitions, &context)?;
         let input = self.input.execute(partition, context)?;
         let (files, schema) = (Arc::clone(&self.files), self.input.schema());
         let write = async move {
@@ -107,11 +109,7 @@ impl ExecutionPlan for MemoryWriteExec {
                 });
                 files.lock().unwrap().insert(attempt.clone(), rows);
             }
-            Ok(manifest_batch(
-                u32::try_from(partition).unwrap(),
-                &attempt,
-                &entries,
-            )?)
+            Ok(manifest_batch(place, &attempt, &entries)?)
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             manifest_schema(),

@@ -27,6 +27,7 @@ use weir_plan::{Error, Result};
 use super::decode::{LineDecoder, Settings};
 use super::lines::Lines;
 use crate::files::location::shown;
+use crate::leaves::{SharedLeaf, share_out};
 
 type DfResult<T> = std::result::Result<T, DataFusionError>;
 
@@ -111,6 +112,27 @@ impl JsonReadExec {
 
     pub(in crate::files) fn scan(&self) -> &JsonScan {
         &self.scan
+    }
+}
+
+impl SharedLeaf for JsonReadExec {
+    fn parts(&self) -> usize {
+        self.scan.tasks.iter().flatten().count()
+    }
+
+    fn share(&self, tasks: usize) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+        let files = self.scan.tasks.iter().flatten().cloned();
+        // Their sizes are not known here.
+        share_out(files, |_| 1, tasks, self.scan.tasks.len())
+            .into_iter()
+            .map(|tasks| {
+                let scan = JsonScan {
+                    tasks,
+                    ..self.scan.as_ref().clone()
+                };
+                Ok(Arc::new(Self::try_new(scan)?) as Arc<dyn ExecutionPlan>)
+            })
+            .collect()
     }
 }
 

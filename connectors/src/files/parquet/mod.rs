@@ -2,4 +2,4 @@
 
 mod named;
 pub(crate) mod properties;
-pub(super) mod scan;
+pub(crate) mod scan;

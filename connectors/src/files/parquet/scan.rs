@@ -165,8 +165,8 @@ fn with_statistics(mut file: PartitionedFile, mut statistics: Statistics) -> Par
     file
 }
 
-/// The scan of `files`.
-pub(in crate::files) async fn plan(
+/// The scan of `files`, of which each has statistics or none has.
+pub(crate) async fn plan(
     session: &dyn Session,
     schema: &TableSchema,
     files: Vec<PartitionedFile>,

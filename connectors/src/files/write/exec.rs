@@ -15,7 +15,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
     ReplaceChildrenOptions,
 };
-use weir_plan::manifest::manifest_schema;
+use weir_plan::manifest::{WritePlace, manifest_schema};
 use weir_plan::{Error, Result};
 
 use super::spec::WriteSpec;
@@ -133,13 +133,12 @@ impl ExecutionPlan for FilesWriteExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let number = u32::try_from(partition)
-            .map_err(|_| Error::internal(format!("write task {partition} is beyond u32")))?;
+        let partitions = self.properties.partitioning.partition_count();
         let url = ObjectStoreUrl::local_filesystem();
         let task = WriteTask::new(
             Arc::clone(&self.spec),
             self.normalizer.clone(),
-            number,
+            WritePlace::new(partition, partitions, &context)?,
             TaskMetrics::new(&self.metrics, partition),
             context.runtime_env().object_store(url)?,
             context.memory_pool(),

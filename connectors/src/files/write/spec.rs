@@ -32,7 +32,7 @@ impl WriteSpec {
     }
 
     /// The name of the `number`th file of a task, as Spark names it.
-    pub(super) fn file_name(&self, task: u32, number: usize) -> String {
+    pub(super) fn file_name(&self, task: u64, number: usize) -> String {
         let compressed = self.options.codec.extension();
         let extension = match self.format {
             FileFormat::Parquet => format!("{compressed}.parquet"),

@@ -9,7 +9,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use futures::StreamExt as _;
 use object_store::ObjectStore;
 use uuid::Uuid;
-use weir_plan::manifest::{ManifestEntry, manifest_batch};
+use weir_plan::manifest::{ManifestEntry, WritePlace, manifest_batch};
 use weir_plan::{Error, Result};
 
 use super::spec::{FileEntry, WriteSpec};
@@ -21,13 +21,13 @@ use crate::files::slices;
 use crate::write_metrics::TaskMetrics;
 
 /// What a task whose rows all go to one file needs: a row group, and what its encoder holds twice.
-const OPEN_FILE_BYTES: usize = 128 << 20;
+const OPEN_FILE_BYTES: usize = 48 << 20;
 
 /// See the module's documentation.
 pub(super) struct WriteTask {
     spec: Arc<WriteSpec>,
     normalizer: Normalizer,
-    partition: u32,
+    place: WritePlace,
     attempt: String,
     metrics: TaskMetrics,
     store: Arc<dyn ObjectStore>,
@@ -42,18 +42,18 @@ impl WriteTask {
     pub(super) fn new(
         spec: Arc<WriteSpec>,
         normalizer: Normalizer,
-        partition: u32,
+        place: WritePlace,
         metrics: TaskMetrics,
         store: Arc<dyn ObjectStore>,
         pool: &Arc<dyn MemoryPool>,
     ) -> Self {
-        let memory = MemoryConsumer::new(format!("FilesWriteExec[{partition}]"))
+        let memory = MemoryConsumer::new(format!("FilesWriteExec[{place}]"))
             .with_can_spill(true)
             .register(pool);
         Self {
             spec,
             normalizer,
-            partition,
+            place,
             attempt: Uuid::new_v4().to_string(),
             metrics,
             store,
@@ -79,7 +79,7 @@ impl WriteTask {
             }
         }
         // The columns of a table without rows are kept by a file without rows, as in Spark.
-        let columns_lost = self.partition == 0 && self.begun == 0;
+        let columns_lost = self.place.number() == 0 && self.begun == 0;
         if columns_lost
             && self.spec.format == FileFormat::Parquet
             && self.spec.partition_by.is_empty()
@@ -87,7 +87,7 @@ impl WriteTask {
             self.begin("")?;
         }
         self.close_all().await?;
-        manifest_batch(self.partition, &self.attempt, &self.files)
+        manifest_batch(self.place, &self.attempt, &self.files)
     }
 
     /// Accounts for rows of `bytes`. When memory is short, what is buffered becomes files first: they
@@ -135,7 +135,7 @@ impl WriteTask {
     }
 
     fn begin(&mut self, directory: &str) -> Result<()> {
-        let name = self.spec.file_name(self.partition, self.begun);
+        let name = self.spec.file_name(self.place.number(), self.begun);
         let path = match directory {
             "" => name,
             directory => format!("{directory}/{name}"),

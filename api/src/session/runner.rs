@@ -1,4 +1,4 @@
-//! The in-process engine: DataFusion, with Weir's logical nodes planned.
+//! Running plans: in this process, or on executors.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use datafusion::prelude::SessionContext;
 use weir_plan::logical::WritePlanner;
 use weir_plan::{Result, STREAM_INPUT_ROWS};
 use weir_streaming::{BatchJob, BatchOutput, BatchRunner};
+
+use super::cluster::{Executors, recovering, with_task_metrics};
 
 /// DataFusion's planner with Weir's extension planners.
 #[derive(Debug)]
@@ -33,22 +35,28 @@ impl QueryPlanner for WeirQueryPlanner {
     }
 }
 
-/// Runs batches in this process.
-pub(super) struct LocalRunner {
+/// Runs batches, again where an executor was lost.
+pub(super) struct PlanRunner {
     context: SessionContext,
     round_robin: bool,
+    executors: Option<Arc<Executors>>,
 }
 
-impl LocalRunner {
+impl PlanRunner {
     /// A runner that spreads rows over more tasks than read them only if `round_robin`.
     ///
     /// The engine's round robin gathers 8192 rows before it passes them on, whatever their size: of
     /// records of some 100 KB that is gigabytes outside of the memory pool, and beyond 2 GB the batch
     /// fails at every try. A source that is to be read by more tasks is split by its own options.
-    pub(super) fn new(context: SessionContext, round_robin: bool) -> Self {
+    pub(super) fn new(
+        context: SessionContext,
+        round_robin: bool,
+        executors: Option<Arc<Executors>>,
+    ) -> Self {
         Self {
             context,
             round_robin,
+            executors,
         }
     }
 
@@ -63,21 +71,35 @@ impl LocalRunner {
     }
 }
 
-impl fmt::Debug for LocalRunner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LocalRunner")
-    }
-}
-
-#[async_trait]
-impl BatchRunner for LocalRunner {
-    async fn run(&self, job: BatchJob) -> Result<BatchOutput> {
-        let (state, plan) = self.plan(&job).await?;
+    async fn attempt(&self, job: &BatchJob) -> Result<BatchOutput> {
+        let (state, plan) = self.plan(job).await?;
         let rows = collect(Arc::clone(&plan), state.task_ctx()).await?;
+        let plan = match &self.executors {
+            None => plan,
+            Some(_) => with_task_metrics(plan).await?,
+        };
         Ok(BatchOutput {
             rows,
             input_rows: stream_input_rows(&plan),
         })
+    }
+}
+
+impl fmt::Debug for PlanRunner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlanRunner")
+            .field("executors", &self.executors)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl BatchRunner for PlanRunner {
+    async fn run(&self, job: BatchJob) -> Result<BatchOutput> {
+        match &self.executors {
+            None => self.attempt(&job).await,
+            Some(executors) => recovering(executors, || self.attempt(&job)).await,
+        }
     }
 }
 
@@ -110,7 +132,7 @@ mod tests {
             timestamp: chrono::Utc::now(),
         };
         for spread in [false, true] {
-            let runner = LocalRunner::new(context.clone(), spread);
+            let runner = PlanRunner::new(context.clone(), spread, None);
             let (state, plan) = runner.plan(&job).await.unwrap();
             let shown = displayable(plan.as_ref()).indent(false).to_string();
             assert_eq!(shown.contains("RepartitionExec"), spread, "{shown}");

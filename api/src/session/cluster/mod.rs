@@ -1,0 +1,22 @@
+//! A session on executors: plans are cut into stages, whose tasks run in other processes.
+//!
+//! The session's own process coordinates: it cuts the plan, sends each task to an executor, takes the
+//! rows of the last stage, and commits. Nothing else has to be told when it dies: its connections end,
+//! and its tasks with them.
+//!
+//! *Recovery is by query.* A query that lost an executor is run again, whole, on those that live, a
+//! bounded number of times; rows reach the user or a sink from one complete attempt only.
+
+mod executors;
+mod leaves;
+mod local;
+mod metrics;
+mod planning;
+mod recovery;
+
+pub use executors::ExecutorAddress;
+pub(super) use executors::Executors;
+pub(super) use local::start_local;
+pub(super) use metrics::with_task_metrics;
+pub(super) use planning::distribute;
+pub(super) use recovery::recovering;

@@ -1,0 +1,53 @@
+//! A session whose plans are distributed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::execution::SessionStateBuilder;
+use datafusion_distributed::{DistributedExt as _, SessionStateBuilderExt as _};
+use http::{HeaderMap, HeaderValue};
+use weir_connectors::node_codecs;
+use weir_executor::DATAFUSION_SETTINGS_HEADER;
+use weir_plan::settings::MAX_PARTITION_BYTES;
+use weir_plan::{Error, Result, Settings, WeirCodec};
+
+use super::executors::{Executors, Living};
+use super::leaves::{desired_tasks, share_leaf};
+
+/// Distributes the plans of the session that `builder`, which has its planner, builds.
+pub(crate) fn distribute(
+    builder: SessionStateBuilder,
+    executors: &Arc<Executors>,
+    settings: &Settings,
+) -> Result<SessionStateBuilder> {
+    let bytes = settings.max_partition_bytes()?;
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let builder = builder
+        .with_distributed_worker_resolver(Living(Arc::clone(executors)))
+        .with_distributed_channel_resolver(executors.channels().clone())
+        .with_distributed_user_codec(WeirCodec::new(node_codecs()))
+        .with_distributed_desired_task_count_handler(desired_tasks)
+        .with_distributed_scale_up_leaf_node_handler(share_leaf)
+        .with_distributed_file_scan_config_bytes_per_partition(bytes)
+        .map_err(|error| Error::from(error).context(MAX_PARTITION_BYTES.key))?
+        .with_distributed_passthrough_headers(headers(settings)?)?
+        .with_distributed_planner();
+    Ok(builder)
+}
+
+/// The settings that tasks run under, too.
+fn headers(settings: &Settings) -> Result<HeaderMap> {
+    let values: BTreeMap<&str, &str> = settings.datafusion().collect();
+    let text = serde_json::to_string(&values)
+        .map_err(|error| Error::internal("settings have no form as JSON").with_source(error))?;
+    let value = HeaderValue::from_str(&text).map_err(|error| {
+        Error::invalid_argument(format!(
+            "the datafusion. settings {text} cannot be sent to executors: use visible ASCII characters"
+        ))
+        .with_source(error)
+    })?;
+    Ok(HeaderMap::from_iter([(
+        http::HeaderName::from_static(DATAFUSION_SETTINGS_HEADER),
+        value,
+    )]))
+}

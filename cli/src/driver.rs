@@ -1,0 +1,85 @@
+//! `weir driver`: runs submitted jobs.
+
+use std::fs::DirBuilder;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use weir::program::print_line;
+use weir::{Error, ErrorKind, Master, Result};
+use weir_driver::jobs::{JobSettings, Jobs};
+use weir_driver::server::Driver;
+
+/// Arguments of `weir driver`.
+#[derive(Debug, Parser)]
+pub(crate) struct Arguments {
+    /// Where to listen: an address of this machine.
+    #[arg(long, default_value = "127.0.0.1:7077")]
+    listen: SocketAddr,
+
+    /// Where programs, outputs and the history of jobs are kept.
+    #[arg(long, value_name = "DIR", default_value = "weir-driver")]
+    dir: PathBuf,
+
+    /// Jobs that run at once; others wait.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    max_jobs: u32,
+
+    /// What jobs run on, unless they say otherwise.
+    #[arg(long, default_value = "local[*]")]
+    job_master: Master,
+
+    /// Seconds a job may take to end after it was asked to.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    grace: u64,
+}
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// `InvalidArgument` for an address of another machine, `Storage`, `Unavailable`.
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let driver = Driver::bind(arguments.listen).await?;
+    let storage = |error| {
+        let place = arguments.dir.display();
+        Error::new(ErrorKind::Storage, format!("making {place}")).with_source(error)
+    };
+    // What jobs are given may be secret.
+    let mut private = DirBuilder::new();
+    private.recursive(true).mode(0o700);
+    private.create(&arguments.dir).map_err(storage)?;
+    let directory = arguments.dir.canonicalize().map_err(storage)?;
+    let jobs = Jobs::open(JobSettings {
+        directory: directory.clone(),
+        running_max: arguments.max_jobs as usize,
+        master: arguments.job_master.to_string(),
+        grace: Duration::from_secs(arguments.grace),
+    })
+    .await?;
+    let (mut interrupt, mut terminate) = (
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::terminate())?,
+    );
+    print_line(format_args!(
+        "weir driver {} listens at http://{}; its files are in {}",
+        env!("CARGO_PKG_VERSION"),
+        driver.address(),
+        directory.display()
+    ))?;
+    let stopped = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    driver.serve(jobs, stopped).await
+}
+
+fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal> {
+    signal(kind).map_err(|error| {
+        Error::new(ErrorKind::ResourcesExhausted, "cannot listen for signals").with_source(error)
+    })
+}

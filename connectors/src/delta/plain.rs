@@ -1,0 +1,171 @@
+//! The scan of a table whose files hold its rows as they are: a scan of Parquet files like any other,
+//! which an executor can be sent.
+//!
+//! A file does not hold its table's rows as they are when a deletion vector hides some, or when columns
+//! have other names or types in it. Such a table is left to the log library.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::common::stats::Precision;
+use datafusion::common::{DataFusionError, ScalarValue, Statistics, project_schema};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use deltalake::Path;
+use deltalake::kernel::Protocol;
+use object_store::ObjectMeta;
+use serde_json::Value;
+use url::Url;
+use weir_plan::{Error, Result};
+
+use super::file_predicate::{FilePredicate, partition_schema};
+use super::file_stats::partition_array;
+use super::live::LiveFile;
+use crate::files::parquet_scan;
+
+/// Reader features that change nothing about what a data file without a deletion vector holds.
+const OF_THE_LOG: &[&str] = &[
+    "deletionVectors",
+    "timestampNtz",
+    "v2Checkpoint",
+    "vacuumProtocolCheck",
+];
+
+/// Whether files of a table of this protocol hold its rows as they are, deletion vectors aside.
+pub(super) fn is_plain(protocol: &Protocol) -> bool {
+    match protocol.min_reader_version() {
+        // 2 is column mapping.
+        ..=1 => true,
+        3 => {
+            let features = protocol.reader_features().unwrap_or_default();
+            features
+                .iter()
+                .all(|feature| OF_THE_LOG.contains(&feature.to_string().as_str()))
+        }
+        _ => false,
+    }
+}
+
+/// The rows of `files` that a query wants.
+pub(super) struct PlainScan<'a> {
+    pub(super) table: &'a Url,
+    pub(super) schema: SchemaRef,
+    pub(super) partition_by: &'a [String],
+    pub(super) files: Vec<LiveFile>,
+}
+
+impl PlainScan<'_> {
+    /// Its plan.
+    ///
+    /// # Errors
+    /// DataFusion's, for filters that are none; `Internal` for a log whose paths or values are none.
+    pub(super) async fn plan(
+        mut self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        if let Some(filter) = conjunction(filters.iter().cloned()) {
+            let schema = Arc::clone(&self.schema);
+            let predicate = FilePredicate::try_new(&filter, schema, self.partition_by, session)?;
+            let mut may = predicate.may_match(&self.files)?.into_iter();
+            self.files.retain(|_| may.next().unwrap_or(true));
+        }
+        if self.files.is_empty() {
+            let schema = project_schema(&self.schema, projection)?;
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let (columns, schema) = self.file_columns();
+        let projection: Vec<usize> = match projection {
+            None => columns,
+            Some(projection) => projection.iter().map(|index| columns[*index]).collect(),
+        };
+        // A limit holds for rows that pass every filter.
+        let limit = limit.filter(|_| filters.is_empty());
+        let files = self.partitioned_files(&schema)?;
+        parquet_scan::plan(session, &schema, files, Some(&projection), limit).await
+    }
+
+    /// The schema of a scan, where partition columns come last, and of each column of the table its
+    /// place there.
+    fn file_columns(&self) -> (Vec<usize>, TableSchema) {
+        let fields = self.schema.fields();
+        let in_files: Vec<_> = fields
+            .iter()
+            .filter(|field| !self.partition_by.contains(field.name()))
+            .cloned()
+            .collect();
+        let partitions = partition_schema(&self.schema, self.partition_by);
+        let place = |name: &String| {
+            let at = in_files.iter().position(|field| field.name() == name);
+            at.or_else(|| {
+                let at = self.partition_by.iter().position(|column| column == name)?;
+                Some(in_files.len() + at)
+            })
+        };
+        let columns = fields.iter().filter_map(|field| place(field.name()));
+        let columns = columns.collect();
+        let schema = TableSchema::new(
+            Arc::new(Schema::new(in_files)),
+            partitions.fields().iter().cloned().collect(),
+        );
+        (columns, schema)
+    }
+
+    fn partitioned_files(&self, schema: &TableSchema) -> Result<Vec<PartitionedFile>> {
+        let partitions = schema
+            .table_partition_cols()
+            .iter()
+            .map(|field| partition_array(&self.files, field))
+            .collect::<Result<Vec<_>>>()?;
+        self.files
+            .iter()
+            .enumerate()
+            .map(|(row, file)| {
+                let values = partitions
+                    .iter()
+                    .map(|values| ScalarValue::try_from_array(values, row))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let size = u64::try_from(file.size).unwrap_or_default();
+                let meta = ObjectMeta {
+                    location: self.place(file)?,
+                    // Data files never change.
+                    last_modified: chrono::DateTime::UNIX_EPOCH,
+                    size,
+                    e_tag: None,
+                    version: None,
+                };
+                let mut statistics = Statistics::new_unknown(schema.table_schema());
+                statistics.total_byte_size = Precision::Inexact(file.size.max(0) as usize);
+                if let Some(rows) = rows(file) {
+                    statistics.num_rows = Precision::Exact(rows);
+                }
+                let mut file = PartitionedFile::new_from_meta(meta).with_partition_values(values);
+                file.statistics = Some(Arc::new(statistics));
+                Ok(file)
+            })
+            .collect()
+    }
+
+    fn place(&self, file: &LiveFile) -> Result<Path> {
+        let url = file.url(self.table)?;
+        Path::from_url_path(url.path()).map_err(|error| {
+            Error::internal(format!(
+                "file {:?} of delta table {} has no path",
+                file.path, self.table
+            ))
+            .with_source(error)
+        })
+    }
+}
+
+fn rows(file: &LiveFile) -> Option<usize> {
+    let stats: Value = serde_json::from_str(file.stats.as_deref()?).ok()?;
+    usize::try_from(stats.get("numRecords")?.as_u64()?).ok()
+}

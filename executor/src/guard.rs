@@ -1,0 +1,132 @@
+//! Makes a panic of a task's plan an error of its rows.
+//!
+//! The rows of a task leave it through a channel. A panic below would close that channel, which the
+//! receiver takes for the end of the rows: fewer rows, and no error.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::Stream;
+use weir_plan::Error;
+
+/// Stands for `plan`: its name, children and metrics, so that metrics are matched as if it were not here.
+#[derive(Debug)]
+pub(crate) struct PanicGuard {
+    plan: Arc<dyn ExecutionPlan>,
+}
+
+impl PanicGuard {
+    pub(crate) fn new(plan: Arc<dyn ExecutionPlan>) -> Self {
+        Self { plan }
+    }
+}
+
+impl DisplayAs for PanicGuard {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.plan.fmt_as(format, f)
+    }
+}
+
+impl ExecutionPlan for PanicGuard {
+    fn name(&self) -> &str {
+        self.plan.name()
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.plan.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.plan.children()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.plan.apply_expressions(f)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = Arc::clone(&self.plan).with_new_children(children)?;
+        Ok(Arc::new(Self::new(plan)))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let execute = || self.plan.execute(partition, context);
+        let stream = catch_unwind(AssertUnwindSafe(execute))
+            .unwrap_or_else(|panic| Err(panicked(self.plan.name(), panic.as_ref())))?;
+        Ok(Box::pin(GuardedStream {
+            name: self.plan.name().to_owned(),
+            schema: stream.schema(),
+            stream: Some(stream),
+        }))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        self.plan.metrics()
+    }
+}
+
+struct GuardedStream {
+    name: String,
+    schema: SchemaRef,
+    /// `None` after its end, or its panic.
+    stream: Option<SendableRecordBatchStream>,
+}
+
+impl Stream for GuardedStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(None);
+        };
+        let polled = catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(context)));
+        match polled {
+            Ok(Poll::Ready(None)) => {
+                self.stream = None;
+                Poll::Ready(None)
+            }
+            Ok(polled) => polled,
+            Err(panic) => {
+                self.stream = None;
+                Poll::Ready(Some(Err(panicked(&self.name, panic.as_ref()))))
+            }
+        }
+    }
+}
+
+impl RecordBatchStream for GuardedStream {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+fn panicked(name: &str, panic: &(dyn Any + Send)) -> DataFusionError {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    Error::internal(format!("a task of {name} panicked: {message}")).into()
+}

@@ -1,0 +1,71 @@
+//! What an executor knows: Weir's nodes and functions, and the settings of the query a task belongs to.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion_distributed::{
+    DistributedExt as _, DistributedTaskContext, Worker, WorkerPlanRewriteEvent,
+    WorkerPlanRewriteEventResponse, WorkerQueryContext, WorkerSessionBuilder,
+};
+use weir_connectors::node_codecs;
+use weir_plan::manifest::TaskSlot;
+use weir_plan::{Error, WeirCodec};
+
+use crate::channels::Channels;
+use crate::guard::PanicGuard;
+
+/// What executors and sessions of one cluster have to agree on.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The header of a task that holds its session's `datafusion.` settings, a JSON object of texts.
+pub const DATAFUSION_SETTINGS_HEADER: &str = "x-weir-datafusion-settings";
+
+/// A worker whose tasks share `runtime`, and `channels` to the other executors.
+pub(crate) fn worker(runtime: Arc<RuntimeEnv>, channels: Channels) -> Worker {
+    Worker::from_session_builder(TaskSession { channels })
+        .with_runtime_env(runtime)
+        .with_version(VERSION)
+}
+
+struct TaskSession {
+    channels: Channels,
+}
+
+#[async_trait]
+impl WorkerSessionBuilder for TaskSession {
+    async fn build_session_state(
+        &self,
+        context: WorkerQueryContext,
+    ) -> Result<SessionState, DataFusionError> {
+        let WorkerQueryContext { mut builder, headers } = context;
+        let config = builder.config().get_or_insert_default();
+        if let Some(settings) = headers.get(DATAFUSION_SETTINGS_HEADER) {
+            let settings: std::collections::BTreeMap<String, String> =
+                serde_json::from_slice(settings.as_bytes()).map_err(|error| {
+                    Error::internal("a task's settings are damaged").with_source(error)
+                })?;
+            for (key, value) in settings {
+                config.options_mut().set(&key, &value)?;
+            }
+        }
+        if let Some(task) = config.get_extension::<DistributedTaskContext>() {
+            config.set_extension(Arc::new(TaskSlot {
+                index: task.task_index,
+                count: task.task_count,
+            }));
+        }
+        Ok(builder
+            .with_distributed_user_codec(WeirCodec::new(node_codecs()))
+            .with_distributed_channel_resolver(self.channels.clone())
+            .with_distributed_worker_plan_rewrite_handler(
+                |event: WorkerPlanRewriteEvent<'_>| -> Result<_, DataFusionError> {
+                    let guarded = Arc::new(PanicGuard::new(event.plan));
+                    Ok(WorkerPlanRewriteEventResponse::new(guarded))
+                },
+            )
+            .build())
+    }
+}

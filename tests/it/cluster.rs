@@ -1,0 +1,154 @@
+//! Queries on `local-cluster[E,C]`: the rows of `local`, whatever dies meanwhile.
+
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use weir::datafusion::arrow::util::pretty::pretty_format_batches;
+use weir::prelude::*;
+use weir::{Master, SaveMode};
+use weir_tests::files::TempLake;
+use weir_tests::process::{eventually, kill_process, pause_process, resume_process};
+
+/// Rows of some seconds' work for three executors of one thread, in the debug build.
+const ROWS: i64 = 400_000;
+
+const QUERY: &str = "
+    select l.bucket, count(*) as pairs, count(distinct r.id) as ids, sum(l.amount) as total
+    from facts l join facts r on l.id = r.id + 1
+    group by l.bucket order by l.bucket";
+
+async fn local() -> Session {
+    Session::builder().master("local[2]").create().await.unwrap()
+}
+
+/// A session on `executors` executors of one thread, which spreads every scan over all of them.
+async fn cluster(executors: usize) -> Session {
+    let node = env!("CARGO_BIN_EXE_weir-test-node");
+    let session = Session::builder()
+        .master(format!("local-cluster[{executors},1]"))
+        .config("weir.executor.program", node)
+        .config("weir.sql.files.maxPartitionBytes", 1)
+        .create()
+        .await
+        .unwrap();
+    let master = Master::LocalCluster {
+        executors,
+        threads: 1,
+    };
+    assert_eq!(session.master(), &master);
+    assert_eq!(session.executors().len(), executors);
+    session
+}
+
+/// Parquet files of [`ROWS`] rows: `id`, `bucket`, `amount`.
+async fn facts(lake: &TempLake) -> String {
+    let place = lake.table("facts").display().to_string();
+    let session = local().await;
+    let rows = session.range(0, ROWS, 1).unwrap();
+    rows.create_or_replace_temp_view("numbers").unwrap();
+    let rows = "select id, id % 97 as bucket, (id * 7919) % 1000 as amount from numbers";
+    let rows = session.sql(rows).await.unwrap();
+    let writer = rows.write().mode(SaveMode::Overwrite).format("parquet");
+    writer
+        .option("maxRecordsPerFile", ROWS / 12)
+        .save(&place)
+        .await
+        .unwrap();
+    place
+}
+
+async fn answer(session: &Session, facts: &str) -> weir::Result<String> {
+    let rows = session.read().format("parquet").load(facts).await?;
+    rows.create_or_replace_temp_view("facts")?;
+    let rows = session.sql(QUERY).await?.collect().await?;
+    Ok(pretty_format_batches(&rows).unwrap().to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn query_on_a_cluster_gives_the_rows_of_local_and_runs_on_every_executor() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    let expected = answer(&local().await, &facts).await.unwrap();
+    let session = cluster(3).await;
+    let got = answer(&session, &facts).await.unwrap();
+    assert_eq!(got, expected);
+    let plan = session.sql(QUERY).await.unwrap();
+    let plan = plan.into_datafusion().create_physical_plan().await.unwrap();
+    let shown = weir::datafusion::physical_plan::displayable(plan.as_ref())
+        .indent(false)
+        .to_string();
+    assert!(shown.contains("input_tasks=3"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executors_end_with_their_session() {
+    let session = cluster(2).await;
+    let processes: Vec<u32> = session
+        .executors()
+        .iter()
+        .map(|executor| executor.process_id.unwrap())
+        .collect();
+    let lives = |process: &u32| std::path::Path::new(&format!("/proc/{process}")).exists();
+    assert!(processes.iter().all(lives));
+    drop(session);
+    eventually(Duration::from_secs(10), || !processes.iter().any(lives)).await;
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Kill,
+    Pause,
+}
+
+/// Rounds of a query during which executor `n` is killed, or paused, at a random moment.
+async fn rounds(fault: Fault, rounds: u64, seed: u64, within: Duration) {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    let expected = answer(&local().await, &facts).await.unwrap();
+    let usual = {
+        let session = cluster(3).await;
+        answer(&session, &facts).await.unwrap();
+        let begun = Instant::now();
+        answer(&session, &facts).await.unwrap();
+        begun.elapsed()
+    };
+    println!("without a fault the query takes {usual:?}");
+    for round in 0..rounds {
+        let mut random = StdRng::seed_from_u64(seed + round);
+        let session = cluster(3).await;
+        let victim = random.random_range(0..3_usize);
+        let process = session.executors()[victim].process_id.unwrap();
+        let after = random.random_range(Duration::ZERO..usual);
+        let begun = Instant::now();
+        let query = tokio::spawn({
+            let (session, facts) = (session.clone(), facts.clone());
+            async move { answer(&session, &facts).await }
+        });
+        tokio::time::sleep(after).await;
+        match fault {
+            Fault::Kill => kill_process(process),
+            Fault::Pause => pause_process(process),
+        }
+        let answered = tokio::time::timeout(within, query).await;
+        let took = begun.elapsed();
+        if let Fault::Pause = fault {
+            resume_process(process);
+        }
+        let got = answered
+            .unwrap_or_else(|_| panic!("seed {}: no answer within {within:?}", seed + round))
+            .unwrap();
+        println!("seed {}: executor {victim} after {after:?}: {took:?}", seed + round);
+        assert_eq!(got.unwrap(), expected, "seed {}", seed + round);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn query_that_loses_an_executor_gives_the_same_rows() {
+    rounds(Fault::Kill, 4, 1000, Duration::from_mins(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn query_with_a_paused_executor_gives_the_same_rows() {
+    rounds(Fault::Pause, 2, 2000, Duration::from_mins(2)).await;
+}
