@@ -130,3 +130,102 @@ fn panicked(name: &str, panic: &(dyn Any + Send)) -> DataFusionError {
         .unwrap_or("no message");
     Error::internal(format!("a task of {name} panicked: {message}")).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int32Array;
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
+    use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+    use futures::{StreamExt as _, TryStreamExt as _};
+
+    use super::*;
+
+    /// One batch, then a panic; partition 1 panics before it has a stream.
+    #[derive(Debug)]
+    struct Panicking {
+        properties: Arc<PlanProperties>,
+    }
+
+    impl Panicking {
+        fn new() -> Self {
+            let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int32, false)]));
+            let properties = PlanProperties::new(
+                EquivalenceProperties::new(schema),
+                Partitioning::UnknownPartitioning(2),
+                EmissionType::Incremental,
+                Boundedness::Bounded,
+            );
+            Self {
+                properties: Arc::new(properties),
+            }
+        }
+    }
+
+    impl DisplayAs for Panicking {
+        fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Panicking")
+        }
+    }
+
+    impl ExecutionPlan for Panicking {
+        fn name(&self) -> &'static str {
+            "Panicking"
+        }
+
+        fn properties(&self) -> &Arc<PlanProperties> {
+            &self.properties
+        }
+
+        fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+            Vec::new()
+        }
+
+        fn apply_expressions(
+            &self,
+            _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+        ) -> Result<TreeNodeRecursion> {
+            Ok(TreeNodeRecursion::Continue)
+        }
+
+        fn with_new_children(
+            self: Arc<Self>,
+            _children: Vec<Arc<dyn ExecutionPlan>>,
+        ) -> Result<Arc<dyn ExecutionPlan>> {
+            Ok(self)
+        }
+
+        fn execute(
+            &self,
+            partition: usize,
+            _context: Arc<TaskContext>,
+        ) -> Result<SendableRecordBatchStream> {
+            assert!(partition == 0, "no partition {partition}");
+            let column = Arc::new(Int32Array::from(vec![1]));
+            let batch = RecordBatch::try_new(self.schema(), vec![column])?;
+            let rows = futures::stream::iter([0, 1]).map(move |row| {
+                assert!(row == 0, "row {row}");
+                Ok(batch.clone())
+            });
+            Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+        }
+    }
+
+    #[tokio::test]
+    async fn panic_amid_the_rows_is_an_error_and_not_their_end() {
+        let guard = PanicGuard::new(Arc::new(Panicking::new()));
+        let stream = guard.execute(0, Arc::default()).unwrap();
+        let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(error.to_string().contains("Panicking panicked: row 1"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn panic_before_the_rows_is_an_error() {
+        let guard = PanicGuard::new(Arc::new(Panicking::new()));
+        let Err(error) = guard.execute(1, Arc::default()) else {
+            panic!("it has rows")
+        };
+        assert!(error.to_string().contains("no partition 1"), "{error}");
+    }
+}

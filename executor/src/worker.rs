@@ -11,8 +11,7 @@ use datafusion_distributed::{
     WorkerPlanRewriteEventResponse, WorkerQueryContext, WorkerSessionBuilder,
 };
 use weir_connectors::node_codecs;
-use weir_plan::manifest::TaskSlot;
-use weir_plan::{Error, WeirCodec};
+use weir_plan::{Error, TaskSlot, WeirCodec};
 
 use crate::channels::Channels;
 use crate::guard::PanicGuard;

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type, UInt64Typ
 use datafusion::execution::TaskContext;
 
 use crate::error::{Error, Result};
+use crate::placement::TaskSlot;
 use crate::sink::Written;
 
 static MANIFEST_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -32,16 +33,6 @@ static MANIFEST_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 #[must_use]
 pub fn manifest_schema() -> SchemaRef {
     Arc::clone(&MANIFEST_SCHEMA)
-}
-
-/// Which of a stage's tasks a plan runs in: an extension of the session's configuration. Without it, in
-/// the only one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TaskSlot {
-    /// From 0.
-    pub index: usize,
-    /// Of so many.
-    pub count: usize,
 }
 
 /// Where in a write its files come from.

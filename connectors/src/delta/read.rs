@@ -15,7 +15,7 @@ use deltalake::DeltaTable;
 use deltalake::kernel::Snapshot;
 use deltalake::logstore::LogStoreRef;
 use url::Url;
-use weir_plan::{Error, ErrorKind, Options, Result};
+use weir_plan::{Error, ErrorKind, Options, RemoteTasks, Result};
 
 use super::error::{no_table, table_error};
 use super::live::live_files;
@@ -155,6 +155,14 @@ impl TableProvider for DeltaRead {
                 };
                 return scan.plan(session, projection, filters, limit).await;
             }
+        }
+        if session.config().get_extension::<RemoteTasks>().is_some() {
+            return Err(Error::unsupported(format!(
+                "delta table {} cannot be read on a cluster: it has deletion vectors, or columns that have \
+                 other names or types in its files; read it on local[*], or rewrite its files first",
+                self.url
+            ))
+            .into());
         }
         self.scan.scan(session, projection, filters, limit).await
     }

@@ -9,17 +9,19 @@ use http::{HeaderMap, HeaderValue};
 use weir_connectors::node_codecs;
 use weir_executor::DATAFUSION_SETTINGS_HEADER;
 use weir_plan::settings::MAX_PARTITION_BYTES;
-use weir_plan::{Error, Result, Settings, WeirCodec};
+use weir_plan::{Error, RemoteTasks, Result, Settings, WeirCodec};
 
 use super::executors::{Executors, Living};
 use super::leaves::{desired_tasks, share_leaf};
 
 /// Distributes the plans of the session that `builder`, which has its planner, builds.
 pub(crate) fn distribute(
-    builder: SessionStateBuilder,
+    mut builder: SessionStateBuilder,
     executors: &Arc<Executors>,
     settings: &Settings,
 ) -> Result<SessionStateBuilder> {
+    let config = builder.config().get_or_insert_default();
+    config.set_extension(Arc::new(RemoteTasks));
     let bytes = settings.max_partition_bytes()?;
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     let builder = builder
