@@ -10,7 +10,7 @@ use datafusion_distributed::grpc::{BoxCloneSyncChannel, create_worker_client};
 use datafusion_distributed::{ChannelResolver, WorkerChannel};
 use tonic::transport::{Channel, Endpoint};
 use url::Url;
-use weir_plan::{Error, ErrorKind};
+use weir_plan::Error;
 
 /// How often a connection with a request under way is asked for a sign of life.
 pub const PEER_SILENCE_CHECK: Duration = Duration::from_secs(2);
@@ -73,14 +73,4 @@ impl ChannelResolver for Channels {
             .map_err(|error| error.context("a task's plan"))?;
         Ok(create_worker_client(BoxCloneSyncChannel::new(channel)))
     }
-}
-
-/// What became of a connection, as an error that says which executor.
-#[must_use]
-pub fn lost(executor: &Url, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        format!("executor {executor} does not answer"),
-    )
-    .with_source(error)
 }

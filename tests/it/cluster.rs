@@ -59,7 +59,7 @@ async fn facts(lake: &TempLake) -> String {
 }
 
 async fn answer(session: &Session, facts: &str) -> weir::Result<String> {
-    let rows = session.read().format("parquet").load(facts).await?;
+    let rows = session.read().parquet([facts]).await?;
     rows.create_or_replace_temp_view("facts")?;
     let rows = session.sql(QUERY).await?.collect().await?;
     Ok(pretty_format_batches(&rows).unwrap().to_string())

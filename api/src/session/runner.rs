@@ -69,7 +69,6 @@ impl PlanRunner {
         let plan = state.create_physical_plan(&job.plan).await?;
         Ok((state, plan))
     }
-}
 
     async fn attempt(&self, job: &BatchJob) -> Result<BatchOutput> {
         let (state, plan) = self.plan(job).await?;

@@ -1,6 +1,5 @@
 //! Jobs and their output on the terminal.
 
-use std::io::Write as _;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;

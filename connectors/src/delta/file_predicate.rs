@@ -26,7 +26,7 @@ pub(super) struct FilePredicate {
     partitions: Option<Arc<dyn PhysicalExpr>>,
     /// The whole, over statistics; `None` when nothing but partition columns is asked for, or when
     /// statistics tell nothing about it.
-    pruning: Option<PruningPredicate>,
+    pruning: Option<Arc<PruningPredicate>>,
     of_partitions: bool,
 }
 

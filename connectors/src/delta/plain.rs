@@ -111,10 +111,10 @@ impl PlainScan<'_> {
         };
         let columns = fields.iter().filter_map(|field| place(field.name()));
         let columns = columns.collect();
-        let schema = TableSchema::new(
-            Arc::new(Schema::new(in_files)),
-            partitions.fields().iter().cloned().collect(),
-        );
+        let partitions: Vec<_> = partitions.fields().iter().cloned().collect();
+        let schema = TableSchema::builder(Arc::new(Schema::new(in_files)))
+            .with_table_partition_cols(partitions)
+            .build();
         (columns, schema)
     }
 

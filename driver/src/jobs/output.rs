@@ -111,7 +111,7 @@ impl Output {
     pub(super) async fn read(
         &self,
         until_end: bool,
-    ) -> Result<impl Stream<Item = Result<JobOutput>> + Send + 'static> {
+    ) -> Result<impl Stream<Item = Result<JobOutput>> + Send + 'static + use<>> {
         let path = self.path.clone();
         let file = File::open(&path)
             .await

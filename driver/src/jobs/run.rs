@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures::Stream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use weir_plan::{Error, ErrorKind, Result};
-use weir_proto::jobs::{Job, JobSpec, JobState, OutputStream, StoredJob};
+use weir_proto::jobs::{Job, JobOutput, JobSpec, JobState, OutputStream, StoredJob};
 
 use super::output::Output;
 use super::process::{JobProcess, end_leftover, exit_code};
@@ -202,9 +203,9 @@ impl Jobs {
         &self,
         id: &str,
         until_end: bool,
-    ) -> Result<impl futures::Stream<Item = Result<weir_proto::jobs::JobOutput>> + Send + 'static>
-    {
-        self.entry(id)?.output.read(until_end).await
+    ) -> Result<impl Stream<Item = Result<JobOutput>> + Send + 'static + use<>> {
+        let entry = self.entry(id)?;
+        entry.output.read(until_end).await
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
