@@ -58,9 +58,12 @@ async fn facts(lake: &TempLake) -> String {
     place
 }
 
-async fn answer(session: &Session, facts: &str) -> weir::Result<String> {
-    let rows = session.read().parquet([facts]).await?;
-    rows.create_or_replace_temp_view("facts")?;
+async fn view(session: &Session, facts: &str) {
+    let rows = session.read().parquet(facts).await.unwrap();
+    rows.create_or_replace_temp_view("facts").unwrap();
+}
+
+async fn answer(session: &Session) -> weir::Result<String> {
     let rows = session.sql(QUERY).await?.collect().await?;
     Ok(pretty_format_batches(&rows).unwrap().to_string())
 }
@@ -69,9 +72,12 @@ async fn answer(session: &Session, facts: &str) -> weir::Result<String> {
 async fn query_on_a_cluster_gives_the_rows_of_local_and_runs_on_every_executor() {
     let lake = TempLake::new();
     let facts = facts(&lake).await;
-    let expected = answer(&local().await, &facts).await.unwrap();
+    let session = local().await;
+    view(&session, &facts).await;
+    let expected = answer(&session).await.unwrap();
     let session = cluster(3).await;
-    let got = answer(&session, &facts).await.unwrap();
+    view(&session, &facts).await;
+    let got = answer(&session).await.unwrap();
     assert_eq!(got, expected);
     let plan = session.sql(QUERY).await.unwrap();
     let plan = plan.into_datafusion().create_physical_plan().await.unwrap();
@@ -105,12 +111,15 @@ enum Fault {
 async fn rounds(fault: Fault, rounds: u64, seed: u64, within: Duration) {
     let lake = TempLake::new();
     let facts = facts(&lake).await;
-    let expected = answer(&local().await, &facts).await.unwrap();
+    let session = local().await;
+    view(&session, &facts).await;
+    let expected = answer(&session).await.unwrap();
     let usual = {
         let session = cluster(3).await;
-        answer(&session, &facts).await.unwrap();
+        view(&session, &facts).await;
+        answer(&session).await.unwrap();
         let begun = Instant::now();
-        answer(&session, &facts).await.unwrap();
+        answer(&session).await.unwrap();
         begun.elapsed()
     };
     println!("without a fault the query takes {usual:?}");
@@ -119,11 +128,12 @@ async fn rounds(fault: Fault, rounds: u64, seed: u64, within: Duration) {
         let session = cluster(3).await;
         let victim = random.random_range(0..3_usize);
         let process = session.executors()[victim].process_id.unwrap();
+        view(&session, &facts).await;
         let after = random.random_range(Duration::ZERO..usual);
         let begun = Instant::now();
         let query = tokio::spawn({
-            let (session, facts) = (session.clone(), facts.clone());
-            async move { answer(&session, &facts).await }
+            let session = session.clone();
+            async move { answer(&session).await }
         });
         tokio::time::sleep(after).await;
         match fault {
