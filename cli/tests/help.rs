@@ -3,7 +3,7 @@
 use std::process::Command;
 
 #[test]
-fn help_names_every_command_and_exits_with_zero() {
+fn help_names_the_commands_and_exits_with_zero() {
     let output = Command::new(env!("CARGO_BIN_EXE_weir"))
         .arg("--help")
         .output();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use deltalake::kernel::Snapshot;
 use deltalake::logstore::{LogStore as _, LogStoreRef, StorageConfig, logstore_for};
 use url::Url;
 use weir_plan::{Error, Result};
@@ -41,6 +42,26 @@ pub(super) fn log_store(url: &Url, options: &HashMap<String, String>) -> Result<
     StorageConfig::parse_options(options.clone())
         .and_then(|config| logstore_for(url, config))
         .map_err(|error| table_error(url, "opening the store of", error))
+}
+
+/// The newest version of the table at `url`; `None` where there is none.
+///
+/// # Errors
+/// `Storage` when its log cannot be read.
+pub(super) async fn newest_snapshot(
+    url: &Url,
+    log_store: &LogStoreRef,
+) -> Result<Option<Snapshot>> {
+    match Snapshot::try_new(log_store, None).await {
+        Ok(snapshot) => return Ok(Some(snapshot)),
+        Err(_) if is_vacant(log_store).await => return Ok(None),
+        // It may have been made between the two looks at it.
+        Err(_) => {}
+    }
+    let snapshot = Snapshot::try_new(log_store, None).await;
+    snapshot
+        .map(Some)
+        .map_err(|error| table_error(url, "reading the log of", error))
 }
 
 /// Whether there is no log at the table's place. Asked after reading it failed: the library reports a

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::physical_plan::ExecutionPlan;
-use deltalake::kernel::{Snapshot, StructType};
+use deltalake::kernel::StructType;
 use deltalake::logstore::LogStoreRef;
 use deltalake::protocol::{DeltaOperation, OutputMode, SaveMode};
 use tokio::sync::Mutex;
@@ -20,10 +20,9 @@ use weir_plan::{
 use super::commit::{Identity, Outcome, Proposal, check_ntz, check_partitioning, commit, exists};
 use super::data_type::delta_schema;
 use super::entry::Files;
-use super::error::table_error;
 use super::exec::DeltaWriteExec;
 use super::features::check_writable;
-use super::location::{is_vacant, log_store, table_url};
+use super::location::{log_store, newest_snapshot, table_url};
 use super::options::{DEFAULT_TARGET_FILE_SIZE_BYTES, WriteOptions};
 use super::partition::partition_columns;
 use super::present::check_present;
@@ -357,11 +356,8 @@ impl StreamSink for DeltaSink {
     }
 
     async fn latest_version(&self) -> Result<Option<u64>> {
-        match Snapshot::try_new(&self.log_store, None).await {
-            Ok(snapshot) => Ok(Some(snapshot.version())),
-            Err(_) if is_vacant(&self.log_store).await => Ok(None),
-            Err(error) => Err(table_error(&self.url, "reading the log of", error)),
-        }
+        let newest = newest_snapshot(&self.url, &self.log_store).await?;
+        Ok(newest.map(|snapshot| snapshot.version()))
     }
 }
 

@@ -17,7 +17,7 @@ use weir_plan::settings::parse_bytes;
 use weir_plan::{Error, ErrorKind, Result};
 
 use super::error::table_error;
-use super::location::is_vacant;
+use super::location::newest_snapshot;
 use super::spec::StatsColumns;
 use super::transaction::{self, Known};
 
@@ -144,10 +144,9 @@ impl Table {
     /// # Errors
     /// `NotFound` when the table that was there is gone or replaced; `Storage`.
     pub(super) async fn read(&mut self) -> Result<()> {
-        match Snapshot::try_new(&self.log_store, None).await {
-            Ok(snapshot) => self.adopt(&snapshot),
-            Err(_) if is_vacant(&self.log_store).await => self.absent(),
-            Err(error) => Err(table_error(&self.url, "reading the log of", error)),
+        match newest_snapshot(&self.url, &self.log_store).await? {
+            Some(snapshot) => self.adopt(&snapshot),
+            None => self.absent(),
         }
     }
 
