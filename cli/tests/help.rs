@@ -10,7 +10,9 @@ fn help_names_the_commands_and_exits_with_zero() {
     let output = output.unwrap_or_else(|error| panic!("weir does not run: {error}"));
     let help = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{help}");
-    for command in ["demo", "driver", "submit", "jobs", "status", "logs", "cancel"] {
+    for command in [
+        "demo", "driver", "submit", "jobs", "status", "logs", "cancel",
+    ] {
         assert!(help.contains(command), "{command} is not in: {help}");
     }
 }

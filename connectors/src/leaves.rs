@@ -83,7 +83,10 @@ mod tests {
         let shared = share_out([1_u128, 1, 10, 1], |part| *part, 2, 1);
         assert_eq!(shared, [[vec![10]], [vec![1, 1, 1]]]);
         let shared = share_out([1_u128, 1], |part| *part, 2, 4);
-        let of_task: Vec<usize> = shared.iter().map(|task| task.iter().flatten().count()).collect();
+        let of_task: Vec<usize> = shared
+            .iter()
+            .map(|task| task.iter().flatten().count())
+            .collect();
         assert_eq!(of_task, [1, 1]);
     }
 }

@@ -229,7 +229,10 @@ mod tests {
         let guard = PanicGuard::new(Arc::new(Panicking::new()));
         let stream = guard.execute(0, Arc::default()).unwrap();
         let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
-        assert!(error.to_string().contains("Panicking panicked: row 1"), "{error}");
+        assert!(
+            error.to_string().contains("Panicking panicked: row 1"),
+            "{error}"
+        );
     }
 
     #[tokio::test]

@@ -39,7 +39,10 @@ impl WorkerSessionBuilder for TaskSession {
         &self,
         context: WorkerQueryContext,
     ) -> Result<SessionState, DataFusionError> {
-        let WorkerQueryContext { mut builder, headers } = context;
+        let WorkerQueryContext {
+            mut builder,
+            headers,
+        } = context;
         let config = builder.config().get_or_insert_default();
         if let Some(settings) = headers.get(DATAFUSION_SETTINGS_HEADER) {
             let settings: std::collections::BTreeMap<String, String> =

@@ -19,7 +19,11 @@ const QUERY: &str = "
     group by l.bucket order by l.bucket";
 
 async fn local() -> Session {
-    Session::builder().master("local[2]").create().await.unwrap()
+    Session::builder()
+        .master("local[2]")
+        .create()
+        .await
+        .unwrap()
 }
 
 /// A session on `executors` executors of one thread, which spreads every scan over all of them.
@@ -148,7 +152,10 @@ async fn rounds(fault: Fault, rounds: u64, seed: u64, within: Duration) {
         let got = answered
             .unwrap_or_else(|_| panic!("seed {}: no answer within {within:?}", seed + round))
             .unwrap();
-        println!("seed {}: executor {victim} after {after:?}: {took:?}", seed + round);
+        println!(
+            "seed {}: executor {victim} after {after:?}: {took:?}",
+            seed + round
+        );
         assert_eq!(got.unwrap(), expected, "seed {}", seed + round);
     }
 }

@@ -166,8 +166,8 @@ fn context(
     settings: &Settings,
     executors: Option<&Arc<Executors>>,
 ) -> Result<SessionContext> {
-    let mut config = SessionConfig::new()
-        .with_target_partitions(settings.shuffle_partitions(master.threads())?);
+    let mut config =
+        SessionConfig::new().with_target_partitions(settings.shuffle_partitions(master.threads())?);
     for (key, value) in settings.datafusion() {
         config.options_mut().set(key, value).map_err(|error| {
             Error::invalid_argument(format!("setting {key:?} is {value:?}")).with_source(error)

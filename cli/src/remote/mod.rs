@@ -16,7 +16,12 @@ pub(crate) use submit::{Arguments as Submit, submit};
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DriverAddress {
     /// The driver's address.
-    #[arg(long, value_name = "URL", env = "WEIR_DRIVER", default_value = "http://127.0.0.1:7077")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WEIR_DRIVER",
+        default_value = "http://127.0.0.1:7077"
+    )]
     driver: String,
 }
 
@@ -106,7 +111,11 @@ pub(crate) async fn logs(arguments: Logs) -> Result<()> {
     };
     let output = client.jobs().follow(follow).await;
     let mut output = client.answer(output)?;
-    while let Some(piece) = output.try_next().await.map_err(|status| client.failed(status))? {
+    while let Some(piece) = output
+        .try_next()
+        .await
+        .map_err(|status| client.failed(status))?
+    {
         shown::piece_as_it_was(&piece)?;
     }
     Ok(())

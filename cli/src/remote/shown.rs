@@ -1,6 +1,5 @@
 //! Jobs and their output on the terminal.
 
-
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use weir::program::print_line;
@@ -14,7 +13,16 @@ pub(super) fn jobs(jobs: &[Job], output: Output) -> Result<()> {
     if output == Output::Json {
         return jobs.iter().try_for_each(|job| print_line(as_json(job)));
     }
-    let heading = ["ID", "NAME", "STATE", "SUBMITTED", "SECONDS", "TRIES", "EXIT", "REASON"];
+    let heading = [
+        "ID",
+        "NAME",
+        "STATE",
+        "SUBMITTED",
+        "SECONDS",
+        "TRIES",
+        "EXIT",
+        "REASON",
+    ];
     let mut rows = vec![heading.map(str::to_owned)];
     rows.extend(jobs.iter().map(row));
     let widths: Vec<usize> = (0..heading.len())
@@ -22,7 +30,9 @@ pub(super) fn jobs(jobs: &[Job], output: Output) -> Result<()> {
         .collect();
     for row in rows {
         let cells = row.iter().zip(&widths);
-        let line: Vec<String> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
+        let line: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         print_line(line.join("  ").trim_end())?;
     }
     Ok(())
@@ -37,7 +47,8 @@ fn row(job: &Job) -> [String; 8] {
         time(job.submitted_ms).unwrap_or_default(),
         seconds(job).map_or_else(String::new, |seconds| format!("{seconds:.1}")),
         job.tries.to_string(),
-        job.exit_code.map_or_else(String::new, |code| code.to_string()),
+        job.exit_code
+            .map_or_else(String::new, |code| code.to_string()),
         job.reason.clone(),
     ]
 }
@@ -86,7 +97,9 @@ fn seconds(job: &Job) -> Option<f64> {
         0 => u64::try_from(Utc::now().timestamp_millis()).ok()?,
         ended => ended,
     };
-    let took = ended.checked_sub(job.started_ms).filter(|_| job.started_ms > 0)?;
+    let took = ended
+        .checked_sub(job.started_ms)
+        .filter(|_| job.started_ms > 0)?;
     Some(took as f64 / 1000.0)
 }
 

@@ -249,7 +249,13 @@ mod tests {
         let all = following.await.unwrap().unwrap();
         assert_eq!(text(&all, OutputStream::Stdout), "one\n{\"n\": 1}\n");
         assert_eq!(text(&all, OutputStream::Stderr), "{not json}\nlast");
-        let again: Vec<JobOutput> = output.read(false).await.unwrap().try_collect().await.unwrap();
+        let again: Vec<JobOutput> = output
+            .read(false)
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap();
         assert_eq!(again, all);
     }
 

@@ -34,7 +34,9 @@ impl JobStore {
             .with_source(error)
         };
         let database = Database::create(path).map_err(|error| failed(error.into()))?;
-        let transaction = database.begin_write().map_err(|error| failed(error.into()))?;
+        let transaction = database
+            .begin_write()
+            .map_err(|error| failed(error.into()))?;
         transaction
             .open_table(JOBS)
             .map_err(|error| failed(error.into()))?;
