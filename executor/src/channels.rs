@@ -12,6 +12,8 @@ use tonic::transport::{Channel, Endpoint};
 use url::Url;
 use weir_plan::Error;
 
+use crate::plans::PlanWritingChannel;
+
 /// How often a connection with a request under way is asked for a sign of life.
 pub const PEER_SILENCE_CHECK: Duration = Duration::from_secs(2);
 
@@ -71,6 +73,7 @@ impl ChannelResolver for Channels {
         let channel = self
             .channel(url)
             .map_err(|error| error.context("a task's plan"))?;
-        Ok(create_worker_client(BoxCloneSyncChannel::new(channel)))
+        let client = create_worker_client(BoxCloneSyncChannel::new(channel));
+        Ok(Box::new(PlanWritingChannel(client)))
     }
 }

@@ -9,6 +9,7 @@
 
 mod channels;
 mod guard;
+mod plans;
 mod server;
 mod worker;
 

@@ -124,6 +124,19 @@ impl PhysicalExtensionCodec for WeirCodec {
         }
     }
 
+    // An aggregate of Weir's may have the name of one of DataFusion's: bytes say that it is Weir's.
+    fn try_encode_udaf(
+        &self,
+        node: &AggregateUDF,
+        buf: &mut Vec<u8>,
+    ) -> Result<(), DataFusionError> {
+        let own = crate::functions::aggregate(node.name());
+        if own.is_some_and(|own| *own == *node) {
+            buf.extend_from_slice(MAGIC);
+        }
+        Ok(())
+    }
+
     fn try_decode_udaf(
         &self,
         name: &str,

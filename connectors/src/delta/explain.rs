@@ -44,8 +44,10 @@ pub async fn explain_reads(plan: &LogicalPlan, session: &dyn Session) -> Result<
 }
 
 async fn line(scan: &TableScan, read: &DeltaRead, session: &dyn Session) -> Result<String> {
+    // A scan is planned without the name the query gave its table.
+    let filters: Vec<Expr> = scan.filters.iter().cloned().map(unnormalize_col).collect();
     let plan = read
-        .scan(session, scan.projection.as_ref(), &scan.filters, None)
+        .scan(session, scan.projection.as_ref(), &filters, None)
         .await?;
     let mut files = BTreeSet::new();
     files_of(&plan, &mut files);

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 
+use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use weir_plan::{Error, ErrorKind};
 
@@ -20,6 +21,10 @@ fn kind_of(error: &(dyn StdError + 'static)) -> ErrorKind {
         }
         if let Some(object_store::Error::NotFound { .. }) = current.downcast_ref() {
             return ErrorKind::NotFound;
+        }
+        // A filter that is computed while the file is read.
+        if let Some(ArrowError::CastError(_) | ArrowError::DivideByZero) = current.downcast_ref() {
+            return ErrorKind::Compute;
         }
         next = current.source();
     }
