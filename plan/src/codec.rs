@@ -112,15 +112,17 @@ impl PhysicalExtensionCodec for WeirCodec {
         if let Some(payload) = registry::encode(node)? {
             buf.extend_from_slice(MAGIC);
             buf.extend_from_slice(&payload);
+        } else if crate::functions::scalar(node.name()).is_some_and(|own| *own == *node) {
+            // It holds nothing but what is in its arguments.
+            buf.extend_from_slice(MAGIC);
         }
         Ok(())
     }
 
     fn try_decode_udf(&self, name: &str, buf: &[u8]) -> Result<Arc<ScalarUDF>, DataFusionError> {
         match buf.strip_prefix(MAGIC) {
-            Some(payload) => Ok(registry::decode(name, payload)?),
-            // One that holds nothing but what is in its arguments travels by its name alone.
-            None => crate::functions::scalar(name).ok_or_else(|| unknown_function(name).into()),
+            Some(payload) if !payload.is_empty() => Ok(registry::decode(name, payload)?),
+            _ => crate::functions::scalar(name).ok_or_else(|| unknown_function(name).into()),
         }
     }
 
