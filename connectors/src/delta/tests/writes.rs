@@ -171,7 +171,7 @@ async fn column_order_and_case_of_the_rows_do_not_matter() {
 }
 
 #[tokio::test]
-async fn manifest_rows_carry_partition_and_attempt() {
+async fn manifest_rows_carry_task_partition_and_attempt() {
     let place = Place::new();
     let plan = write_plan(&place.sink(), &[vec![people(&[1])], vec![people(&[2])]])
         .await
@@ -180,10 +180,14 @@ async fn manifest_rows_carry_partition_and_attempt() {
     for (number, stream) in streams.into_iter().enumerate() {
         let rows: Vec<_> = stream.collect::<Vec<_>>().await;
         let manifest = rows[0].as_ref().unwrap();
-        let partition = manifest
-            .column(0)
-            .as_primitive::<arrow::datatypes::UInt32Type>();
-        assert_eq!(partition.value(0) as usize, number);
-        assert!(uuid::Uuid::parse_str(manifest.column(1).as_string::<i32>().value(0)).is_ok());
+        let numbers = ["task", "tasks", "partition", "partitions"].map(|name| {
+            let column = manifest.column_by_name(name).unwrap();
+            column
+                .as_primitive::<arrow::datatypes::UInt32Type>()
+                .value(0) as usize
+        });
+        assert_eq!(numbers, [0, 1, number, 2]);
+        let attempt = manifest.column_by_name("attempt").unwrap();
+        assert!(uuid::Uuid::parse_str(attempt.as_string::<i32>().value(0)).is_ok());
     }
 }
