@@ -6,6 +6,11 @@ use std::path::{Path, PathBuf};
 /// Verbs that no golden case can show, with the test that does: a file under `tests/it` and its function.
 const SHOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
     (
+        "Session::executors",
+        "cluster.rs",
+        "executors_end_with_their_session",
+    ),
+    (
         "DataFrame::print_schema",
         "functions/verbs_api.rs",
         "trees_and_tables_are_printed",
