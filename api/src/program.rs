@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -129,6 +130,39 @@ async fn end_of_stdin() {
     let mut stdin = tokio::io::stdin();
     let mut ignored = [0; 64];
     while let Ok(1..) = stdin.read(&mut ignored).await {}
+}
+
+/// SIGINT and SIGTERM, from when they are listened for: neither ends the process any longer.
+#[derive(Debug)]
+pub struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// Listens.
+    ///
+    /// # Errors
+    /// `Internal` when the system allows no handler.
+    pub fn listen() -> Result<Self> {
+        let handler = |kind| {
+            signal(kind).map_err(|error| {
+                Error::internal("cannot install a signal handler").with_source(error)
+            })
+        };
+        Ok(Self {
+            interrupt: handler(SignalKind::interrupt())?,
+            terminate: handler(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next of either.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// A multi-threaded runtime with everything enabled.

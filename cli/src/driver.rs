@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
-use weir::program::print_line;
+use weir::program::{StopSignals, print_line};
 use weir::{Error, ErrorKind, Master, Result};
 use weir_driver::jobs::{JobSettings, Jobs};
 use weir_driver::server::Driver;
@@ -59,27 +58,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         grace: Duration::from_secs(arguments.grace),
     })
     .await?;
-    let (mut interrupt, mut terminate) = (
-        listen(SignalKind::interrupt())?,
-        listen(SignalKind::terminate())?,
-    );
+    let mut signals = StopSignals::listen()?;
     print_line(format_args!(
         "weir driver {} listens at http://{}; its files are in {}",
         env!("CARGO_PKG_VERSION"),
         driver.address(),
         directory.display()
     ))?;
-    let stopped = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
-    driver.serve(jobs, stopped).await
-}
-
-fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal> {
-    signal(kind).map_err(|error| {
-        Error::new(ErrorKind::ResourcesExhausted, "cannot listen for signals").with_source(error)
-    })
+    driver.serve(jobs, signals.next()).await
 }

@@ -6,9 +6,9 @@
 pub mod delta;
 pub mod files;
 pub mod kafka;
+pub mod local_path;
 
 mod leaves;
-mod local_path;
 mod write_metrics;
 
 use std::sync::Arc;

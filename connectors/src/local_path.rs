@@ -38,7 +38,8 @@ pub(crate) fn absolute_path(location: &str, what: &str, before: &str) -> Result<
 }
 
 /// `path` without `.` and `..`, which are resolved by name, without I/O: it may not exist yet.
-pub(crate) fn without_dots(path: &Path) -> PathBuf {
+#[must_use]
+pub fn without_dots(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for component in path.components() {
         match component {

@@ -23,7 +23,7 @@ pub const PEER_SILENCE: Duration = Duration::from_secs(6);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Bytes in flight on one connection, and on one stream of it: what keeps a fast network busy.
-const WINDOW_BYTES: u32 = 4 << 20;
+pub(crate) const WINDOW_BYTES: u32 = 4 << 20;
 
 /// One connection per executor, shared by all queries of a process.
 #[derive(Debug, Clone, Default)]

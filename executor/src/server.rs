@@ -12,11 +12,8 @@ use tonic::transport::Server;
 use url::Url;
 use weir_plan::{Error, ErrorKind, Result};
 
-use crate::channels::{Channels, PEER_SILENCE, PEER_SILENCE_CHECK};
+use crate::channels::{Channels, PEER_SILENCE, PEER_SILENCE_CHECK, WINDOW_BYTES};
 use crate::worker::{VERSION, worker};
-
-/// Bytes in flight on one connection and stream, as on the other side.
-const WINDOW_BYTES: u32 = 4 << 20;
 
 /// What an executor tells whoever started it, as one JSON line on its stdout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

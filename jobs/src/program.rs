@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use weir::program::complain;
+use weir::program::{StopSignals, complain};
 use weir::{Error, ErrorKind, Result};
 
 use crate::outcome::{Details, Outcome, Status};
@@ -130,12 +129,7 @@ where
 }
 
 async fn stop_reason(deadline: Option<Duration>) -> Result<StopReason> {
-    let handler = |kind| {
-        signal(kind)
-            .map_err(|error| Error::internal("cannot install a signal handler").with_source(error))
-    };
-    let mut terminate = handler(SignalKind::terminate())?;
-    let mut interrupt = handler(SignalKind::interrupt())?;
+    let mut signals = StopSignals::listen()?;
     let deadline = async {
         match deadline {
             Some(deadline) => tokio::time::sleep(deadline).await,
@@ -143,8 +137,7 @@ async fn stop_reason(deadline: Option<Duration>) -> Result<StopReason> {
         }
     };
     Ok(tokio::select! {
-        _ = terminate.recv() => StopReason::Signal,
-        _ = interrupt.recv() => StopReason::Signal,
+        () = signals.next() => StopReason::Signal,
         () = deadline => StopReason::Deadline,
     })
 }

@@ -8,7 +8,7 @@ use weir::datafusion::arrow::util::pretty::pretty_format_batches;
 use weir::prelude::*;
 use weir::{Master, SaveMode};
 use weir_tests::files::TempLake;
-use weir_tests::process::{eventually, kill_process, pause_process, resume_process};
+use weir_tests::process::{eventually, kill_process, lives, pause_process, resume_process};
 
 /// Rows of some seconds' work for three executors of one thread, in the debug build.
 const ROWS: i64 = 400_000;
@@ -99,10 +99,12 @@ async fn executors_end_with_their_session() {
         .iter()
         .map(|executor| executor.process_id.unwrap())
         .collect();
-    let lives = |process: &u32| std::path::Path::new(&format!("/proc/{process}")).exists();
-    assert!(processes.iter().all(lives));
+    assert!(processes.iter().copied().all(lives));
     drop(session);
-    eventually(Duration::from_secs(10), || !processes.iter().any(lives)).await;
+    eventually(Duration::from_secs(10), || {
+        !processes.iter().copied().any(lives)
+    })
+    .await;
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -168,4 +170,29 @@ async fn query_that_loses_an_executor_gives_the_same_rows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn query_with_a_paused_executor_gives_the_same_rows() {
     rounds(Fault::Pause, 2, 2000, Duration::from_mins(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_that_lose_the_same_executor_at_once_all_give_their_rows() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    let session = local().await;
+    view(&session, &facts).await;
+    let expected = answer(&session).await.unwrap();
+    let session = cluster(3).await;
+    view(&session, &facts).await;
+    let begun = Instant::now();
+    answer(&session).await.unwrap();
+    let usual = begun.elapsed();
+    let queries: Vec<_> = (0..3)
+        .map(|_| {
+            let session = session.clone();
+            tokio::spawn(async move { answer(&session).await })
+        })
+        .collect();
+    tokio::time::sleep(usual / 2).await;
+    kill_process(session.executors()[1].process_id.unwrap());
+    for query in queries {
+        assert_eq!(query.await.unwrap().unwrap(), expected);
+    }
 }

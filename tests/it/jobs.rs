@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use weir_tests::files::TempLake;
-use weir_tests::process::{Finished, Process, built_program, eventually};
+use weir_tests::process::{Finished, Process, built_program, eventually, lives};
 
 use crate::bronze::expect_parts;
 
@@ -94,12 +94,6 @@ fn script(lake: &TempLake, name: &str, text: &str) -> String {
     fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path.display().to_string()
-}
-
-/// Whether a process runs. One that nobody has waited for yet does not.
-fn lives(process: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat"));
-    stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,16 +211,13 @@ async fn cancelled_job_ends_with_all_it_forked_even_if_it_ignores_sigterm() {
     let mut submitted = driver.weir("submit", &[&job]);
     let line = submitted.stderr_line("child", WITHIN).await;
     let words: Vec<&str> = line.split_whitespace().collect();
-    let (child, parent) = (words[1].to_owned(), words[3].to_owned());
-    assert!(lives(&child) && lives(&parent));
+    let [child, parent] = [words[1], words[3]].map(|id| id.parse().unwrap());
+    assert!(lives(child) && lives(parent));
     submitted.terminate();
     let finished = submitted.wait(WITHIN).await;
     assert_eq!(finished.status.code(), Some(130), "{finished}");
     expect_parts(&finished.stderr, &["cancelling", "cancelled"]);
-    eventually(Duration::from_secs(10), || {
-        !lives(&child) && !lives(&parent)
-    })
-    .await;
+    eventually(Duration::from_secs(10), || !lives(child) && !lives(parent)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -320,11 +311,11 @@ async fn killed_driver_takes_its_jobs_and_the_next_starts_the_supervised_ones_ag
             fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n'))
         })
         .await;
-        processes.push(fs::read_to_string(&file).unwrap().trim().to_owned());
+        processes.push(fs::read_to_string(&file).unwrap().trim().parse().unwrap());
     }
     assert_eq!(driver.job(&waiting).await["state"], "queued");
     driver.restart_after_kill().await;
-    eventually(WITHIN, || !processes.iter().any(|process| lives(process))).await;
+    eventually(WITHIN, || !processes.iter().copied().any(lives)).await;
     let lost = driver.job(&other).await;
     assert_eq!(lost["state"], "lost", "{lost}");
     expect_parts(lost["reason"].as_str().unwrap(), &["--supervise"]);

@@ -405,6 +405,12 @@ fn die_with_parent(command: &mut Command) {
     let _ = command;
 }
 
+/// Whether a process runs. One that nobody has waited for yet does not.
+pub fn lives(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 /// Kills (SIGKILL) a process that a session of the test started.
 pub fn kill_process(id: u32) {
     send_signal(id, libc::SIGKILL);

@@ -1,11 +1,12 @@
 //! Streaming writes: from a dataframe to a started query.
 
 use std::ffi::OsStr;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use url::Url;
 use weir_connectors::delta::DeltaSink;
+use weir_connectors::local_path::without_dots;
 use weir_plan::{Error, Options, Result, StreamSink as _};
 use weir_streaming::{
     Clock, DryRun, QueryListener, QuerySpec, StreamingQuery, SystemClock, Trigger, store,
@@ -194,20 +195,6 @@ fn check_apart(table: &str, checkpoint: &str) -> Result<()> {
         "checkpoint {checkpoint} lies in the table {table}, where VACUUM would delete it; \
          put it beside the table, or below a directory like _checkpoints in it"
     )))
-}
-
-fn without_dots(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                clean.pop();
-            }
-            other => clean.push(other),
-        }
-    }
-    clean
 }
 
 #[cfg(test)]

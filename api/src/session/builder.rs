@@ -10,11 +10,12 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use weir_plan::logical::WeirQueryPlanner;
 use weir_plan::{Error, ErrorKind, Result, Settings};
 
 use super::cluster::{Executors, distribute, start_local};
 use super::master::Master;
-use super::runner::{PlanRunner, WeirQueryPlanner};
+use super::runner::PlanRunner;
 use super::{Inner, Session};
 use crate::program::ExecutorRole;
 

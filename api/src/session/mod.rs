@@ -19,7 +19,7 @@ use crate::io::{DataFrameReader, DataStreamReader};
 
 pub(crate) use builder::runtime_env;
 
-use cluster::{Executors, recovering};
+use cluster::Executors;
 
 pub use builder::SessionBuilder;
 pub use cluster::ExecutorAddress;
@@ -116,15 +116,12 @@ impl Session {
 
     /// The result of an action's first complete attempt: on a cluster, a query that lost an executor is
     /// run again.
-    pub(crate) async fn complete<T, F, Fut>(&self, mut attempt: F) -> Result<T>
+    pub(crate) async fn complete<T, F, Fut>(&self, attempt: F) -> Result<T>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        match &self.inner.executors {
-            None => attempt().await,
-            Some(executors) => recovering(executors, attempt).await,
-        }
+        cluster::complete(self.inner.executors.as_deref(), attempt).await
     }
 
     pub(crate) fn runner(&self) -> Arc<dyn BatchRunner> {

@@ -4,36 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::catalog::Session;
-use datafusion::common::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::execution::context::QueryPlanner;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, collect};
-use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionContext;
-use weir_plan::logical::WritePlanner;
 use weir_plan::{Result, STREAM_INPUT_ROWS};
 use weir_streaming::{BatchJob, BatchOutput, BatchRunner};
 
-use super::cluster::{Executors, recovering, with_task_metrics};
-
-/// DataFusion's planner with Weir's extension planners.
-#[derive(Debug)]
-pub(super) struct WeirQueryPlanner;
-
-#[async_trait]
-impl QueryPlanner for WeirQueryPlanner {
-    async fn create_physical_plan(
-        &self,
-        plan: &LogicalPlan,
-        session: &dyn Session,
-    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(WritePlanner)])
-            .create_physical_plan(plan, session)
-            .await
-    }
-}
+use super::cluster::{Executors, complete, with_task_metrics};
 
 /// Runs batches, again where an executor was lost.
 pub(super) struct PlanRunner {
@@ -73,10 +50,7 @@ impl PlanRunner {
     async fn attempt(&self, job: &BatchJob) -> Result<BatchOutput> {
         let (state, plan) = self.plan(job).await?;
         let rows = collect(Arc::clone(&plan), state.task_ctx()).await?;
-        let plan = match &self.executors {
-            None => plan,
-            Some(_) => with_task_metrics(plan).await?,
-        };
+        let plan = with_task_metrics(plan).await?;
         Ok(BatchOutput {
             rows,
             input_rows: stream_input_rows(&plan),
@@ -95,10 +69,7 @@ impl fmt::Debug for PlanRunner {
 #[async_trait]
 impl BatchRunner for PlanRunner {
     async fn run(&self, job: BatchJob) -> Result<BatchOutput> {
-        match &self.executors {
-            None => self.attempt(&job).await,
-            Some(executors) => recovering(executors, || self.attempt(&job)).await,
-        }
+        complete(self.executors.as_deref(), || self.attempt(&job)).await
     }
 }
 

@@ -8,12 +8,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use futures::{StreamExt as _, TryStreamExt as _};
-use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::io::ReaderStream;
-use weir::program::{complain, print_line};
+use weir::program::{StopSignals, complain, print_line};
 use weir::{Error, ErrorKind, Result};
+use weir_driver::jobs::ProgramDigest;
 use weir_proto::jobs::{
     FollowJob, Job, JobId, JobOutput, JobSpec, JobState, ProgramId, ProgramPart,
 };
@@ -88,7 +87,7 @@ fn pair(text: &str) -> std::result::Result<(String, String), String> {
 /// without a driver.
 pub(crate) async fn submit(arguments: Arguments) -> Result<ExitCode> {
     let mut client = Client::connect(&arguments.address).await?;
-    let mut signals = Signals::listen()?;
+    let mut cancels = Cancels::listen()?;
     let program = upload(&mut client, &arguments.binary).await?;
     let file_name = || {
         let name = arguments.binary.file_name().unwrap_or_default();
@@ -111,7 +110,7 @@ pub(crate) async fn submit(arguments: Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     complain(format_args!("submitted {}", job.id));
-    follow(&mut client, &mut signals, &job.id).await?;
+    follow(&mut client, &mut cancels, &job.id).await?;
     let job = client.jobs().get(JobId { id: job.id }).await;
     let job = client.answer(job)?;
     let reason = match job.reason.as_str() {
@@ -137,7 +136,7 @@ fn exit_code(job: &Job) -> u8 {
 }
 
 /// Prints the job's output until its end; a signal cancels the job once.
-async fn follow(client: &mut Client, signals: &mut Signals, id: &str) -> Result<()> {
+async fn follow(client: &mut Client, cancels: &mut Cancels, id: &str) -> Result<()> {
     let output = client
         .jobs()
         .follow(FollowJob {
@@ -152,7 +151,7 @@ async fn follow(client: &mut Client, signals: &mut Signals, id: &str) -> Result<
                 let still = format!("{id} may still run; `weir logs -f {id}` follows it again");
                 client.failed(status).context(still)
             })?,
-            () = signals.next() => {
+            () = cancels.next() => {
                 complain(format_args!("cancelling {id}"));
                 let cancelled = client.jobs().cancel(JobId { id: id.to_owned() }).await;
                 client.answer(cancelled)?;
@@ -205,7 +204,7 @@ async fn open(binary: &Path) -> Result<tokio::fs::File> {
 
 async fn digest(binary: &Path) -> Result<String> {
     let mut file = open(binary).await?;
-    let mut digest = Sha256::new();
+    let mut digest = ProgramDigest::default();
     let mut part = vec![0; PART_BYTES];
     loop {
         let read = file.read(&mut part).await;
@@ -215,8 +214,7 @@ async fn digest(binary: &Path) -> Result<String> {
         }
         digest.update(&part[..length]);
     }
-    let digest = digest.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest.finish())
 }
 
 fn unreadable(binary: &Path, error: std::io::Error) -> Error {
@@ -228,33 +226,22 @@ fn unreadable(binary: &Path, error: std::io::Error) -> Error {
     Error::new(kind, format!("the program {place} cannot be read")).with_source(error)
 }
 
-/// SIGINT and SIGTERM; the second ends this command.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+/// Signals that cancel the job; the second ends this command.
+struct Cancels {
+    signals: StopSignals,
     seen: bool,
 }
 
-impl Signals {
+impl Cancels {
     fn listen() -> Result<Self> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                Error::new(ErrorKind::ResourcesExhausted, "cannot listen for signals")
-                    .with_source(error)
-            })
-        };
         Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
+            signals: StopSignals::listen()?,
             seen: false,
         })
     }
 
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
+        self.signals.next().await;
         if self.seen {
             complain("cancelled twice: the job is left to the driver");
             std::process::exit(i32::from(CANCELLED));

@@ -116,7 +116,7 @@ impl<'a> FileStats<'a> {
         }
     }
 
-    fn rows(&self) -> impl Iterator<Item = Option<u64>> + '_ {
+    pub(super) fn rows(&self) -> impl Iterator<Item = Option<u64>> + '_ {
         let stats = self.stats.iter();
         stats.map(|stats| stats.as_ref()?.get("numRecords")?.as_u64())
     }

@@ -3,7 +3,8 @@
 //! delta-rs encodes, uploads and rolls the files of one combination ([`PartitionWriter`]); this module
 //! divides rows among them and bounds what each holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
@@ -133,8 +134,8 @@ impl OpenFiles {
     pub(super) async fn write(&mut self, rows: PartitionRows) -> DeltaResult<()> {
         let growth = self.growth(&rows);
         let file = match self.open.entry(rows.key) {
-            std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => {
+            Entry::Occupied(file) => file.into_mut(),
+            Entry::Vacant(place) => {
                 let (store, spec, layout) = (Arc::clone(&self.store), &self.spec, &self.layout);
                 place.insert(OpenFile {
                     writer: partition_writer(store, spec, layout, rows.values)?,
@@ -146,23 +147,41 @@ impl OpenFiles {
         file.writer.write(&rows.rows).await
     }
 
-    /// Completes all files. One that fails does not keep the others from being completed: giving up a
-    /// half-way upload would leave parts of it behind.
-    pub(super) async fn close(self) -> DeltaResult<Vec<Add>> {
+    /// Completes all files; the next rows open others. One that fails does not keep the others from being
+    /// completed: giving up a half-way upload would leave parts of it behind.
+    pub(super) fn close(&mut self) -> impl Future<Output = DeltaResult<Vec<Add>>> + Send + use<> {
+        let open = std::mem::take(&mut self.open);
         let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-        let closed: Vec<DeltaResult<Vec<Add>>> = futures::stream::iter(self.open.into_values())
-            .map(|file| file.writer.close())
-            .buffered(at_once)
-            .collect()
-            .await;
-        futures::stream::iter(closed).try_concat().await
+        async move {
+            let closed: Vec<DeltaResult<Vec<Add>>> = futures::stream::iter(open.into_values())
+                .map(|file| file.writer.close())
+                .buffered(at_once)
+                .collect()
+                .await;
+            futures::stream::iter(closed).try_concat().await
+        }
     }
+}
 
-    /// Gives up all files.
-    pub(super) async fn abort(self) {
-        for file in self.open.into_values() {
-            if let Err(error) = file.writer.abort().await {
-                warn!(%error, "an abandoned write left parts of an upload behind");
+/// Files that are still open belong to a task that failed or was abandoned: they are given up.
+impl Drop for OpenFiles {
+    fn drop(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        if open.is_empty() {
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move {
+                    for file in open.into_values() {
+                        if let Err(error) = file.writer.abort().await {
+                            warn!(%error, "an abandoned write left parts of an upload behind");
+                        }
+                    }
+                });
+            }
+            Err(_) => {
+                warn!("a write was abandoned outside a runtime; it may leave parts of uploads")
             }
         }
     }

@@ -19,12 +19,11 @@ use datafusion::physical_plan::empty::EmptyExec;
 use deltalake::Path;
 use deltalake::kernel::Protocol;
 use object_store::ObjectMeta;
-use serde_json::Value;
 use url::Url;
 use weir_plan::{Error, Result};
 
 use super::file_predicate::{FilePredicate, partition_schema};
-use super::file_stats::partition_array;
+use super::file_stats::{FileStats, partition_array};
 use super::live::LiveFile;
 use crate::files::parquet_scan;
 
@@ -124,10 +123,12 @@ impl PlainScan<'_> {
             .iter()
             .map(|field| partition_array(&self.files, field))
             .collect::<Result<Vec<_>>>()?;
+        let stats = FileStats::new(&self.files, &self.schema, self.partition_by);
         self.files
             .iter()
+            .zip(stats.rows())
             .enumerate()
-            .map(|(row, file)| {
+            .map(|(row, (file, rows))| {
                 let values = partitions
                     .iter()
                     .map(|values| ScalarValue::try_from_array(values, row))
@@ -143,7 +144,7 @@ impl PlainScan<'_> {
                 };
                 let mut statistics = Statistics::new_unknown(schema.table_schema());
                 statistics.total_byte_size = Precision::Inexact(file.size.max(0) as usize);
-                if let Some(rows) = rows(file) {
+                if let Some(rows) = rows.and_then(|rows| usize::try_from(rows).ok()) {
                     statistics.num_rows = Precision::Exact(rows);
                 }
                 let mut file = PartitionedFile::new_from_meta(meta).with_partition_values(values);
@@ -163,9 +164,4 @@ impl PlainScan<'_> {
             .with_source(error)
         })
     }
-}
-
-fn rows(file: &LiveFile) -> Option<usize> {
-    let stats: Value = serde_json::from_str(file.stats.as_deref()?).ok()?;
-    usize::try_from(stats.get("numRecords")?.as_u64()?).ok()
 }

@@ -7,9 +7,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use deltalake::DeltaTableError;
 use deltalake::kernel::Add;
-use deltalake::logstore::ObjectStoreRef;
 use futures::StreamExt as _;
-use tracing::warn;
 use uuid::Uuid;
 use weir_plan::manifest::{ManifestEntry, WritePlace, manifest_batch};
 use weir_plan::{Error, Result};
@@ -28,12 +26,11 @@ use crate::write_metrics::TaskMetrics;
 /// See the module's documentation.
 pub(super) struct WriteTask {
     spec: Arc<WriteSpec>,
-    layout: FileLayout,
     normalizer: Normalizer,
     place: WritePlace,
     metrics: TaskMetrics,
-    store: ObjectStoreRef,
     memory: MemoryReservation,
+    open: OpenFiles,
     files: Vec<Add>,
 }
 
@@ -50,14 +47,14 @@ impl WriteTask {
         let memory = MemoryConsumer::new(format!("DeltaWriteExec[{place}]"))
             .with_can_spill(true)
             .register(pool);
+        let open = OpenFiles::new(store, Arc::clone(&spec), layout);
         Ok(Self {
             spec,
-            layout,
             normalizer,
             place,
             metrics,
-            store,
             memory,
+            open,
             files: Vec::new(),
         })
     }
@@ -65,7 +62,6 @@ impl WriteTask {
     /// Writes all of `input`; returns its manifest.
     pub(super) async fn run(mut self, mut input: SendableRecordBatchStream) -> Result<RecordBatch> {
         let attempt = Uuid::new_v4().to_string();
-        let mut files = Guard(None);
         while let Some(batch) = input.next().await {
             let batch = match &self.spec.row_check {
                 None => batch?,
@@ -75,25 +71,18 @@ impl WriteTask {
             for (slice, bytes) in slices(&batch) {
                 let time = self.metrics.time.clone();
                 let timer = time.timer();
-                let parts = self.files(&mut files).divide(&slice, bytes);
+                let parts = self.open.divide(&slice, bytes);
                 for rows in parts.map_err(|error| self.refused(error))? {
-                    self.reserve(&rows, &mut files).await?;
-                    let written = self.files(&mut files).write(rows).await;
+                    self.reserve(&rows).await?;
+                    let written = self.open.write(rows).await;
                     written.map_err(|error| self.refused(error))?;
                 }
                 timer.done();
             }
         }
-        self.close(&mut files).await?;
+        self.close().await?;
         let entries = self.entries()?;
         manifest_batch(self.place, &attempt, &entries)
-    }
-
-    fn files<'a>(&self, guard: &'a mut Guard) -> &'a mut OpenFiles {
-        guard.0.get_or_insert_with(|| {
-            let (store, spec) = (Arc::clone(&self.store), Arc::clone(&self.spec));
-            OpenFiles::new(store, spec, self.layout.clone())
-        })
     }
 
     fn refused(&self, error: DeltaTableError) -> Error {
@@ -102,26 +91,23 @@ impl WriteTask {
 
     /// Accounts for rows. When memory is short, what is buffered becomes files first: they are smaller
     /// than they could be, and the write goes on.
-    async fn reserve(&mut self, rows: &PartitionRows, files: &mut Guard) -> Result<()> {
-        let growth = self.files(files).growth(rows);
+    async fn reserve(&mut self, rows: &PartitionRows) -> Result<()> {
+        let growth = self.open.growth(rows);
         if self.memory.try_grow(growth).is_ok() {
             return Ok(());
         }
-        self.close(files).await?;
-        let alone = self.files(files).growth(rows);
+        self.close().await?;
+        let alone = self.open.growth(rows);
         self.memory.try_grow(alone).map_err(|error| {
             Error::from(error).context(format!("writing to delta table {}", self.spec.url))
         })
     }
 
     /// Completes the files begun so far.
-    async fn close(&mut self, files: &mut Guard) -> Result<()> {
-        let Some(open) = files.0.take() else {
-            return Ok(());
-        };
+    async fn close(&mut self) -> Result<()> {
         let timer = self.metrics.time.timer();
         // Its own task: closing that is given up half-way would leave parts of uploads behind.
-        let closed = tokio::spawn(open.close()).await.map_err(|error| {
+        let closed = tokio::spawn(self.open.close()).await.map_err(|error| {
             Error::internal("a task that closes data files failed").with_source(error)
         })?;
         timer.done();
@@ -167,23 +153,4 @@ fn records(add: &Add) -> Result<u64> {
     stats
         .and_then(|stats| u64::try_from(stats.num_records).ok())
         .ok_or_else(|| Error::internal(format!("file {:?} has no number of rows", add.path)))
-}
-
-/// Open files, given up when dropped: their task failed or was abandoned.
-struct Guard(Option<OpenFiles>);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let Some(files) = self.0.take() else {
-            return;
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(files.abort());
-            }
-            Err(_) => {
-                warn!("a write was abandoned outside a runtime; it may leave parts of uploads")
-            }
-        }
-    }
 }

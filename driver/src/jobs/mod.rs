@@ -14,5 +14,6 @@ mod service;
 mod spec;
 mod store;
 
+pub use programs::ProgramDigest;
 pub use run::{JobSettings, Jobs};
 pub use service::job_server;

@@ -21,6 +21,24 @@ const MACHINE: u16 = 62;
 #[cfg(target_arch = "aarch64")]
 const MACHINE: u16 = 183;
 
+/// What a program is known by: the SHA-256 of its bytes.
+#[derive(Debug, Clone, Default)]
+pub struct ProgramDigest(Sha256);
+
+impl ProgramDigest {
+    /// Takes the next bytes.
+    pub fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    /// The digest as 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn finish(self) -> String {
+        let digest = self.0.finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug, Clone)]
 pub(super) struct Programs {
@@ -63,7 +81,7 @@ impl Programs {
             place: self.directory.join(sha256),
             partial: Partial(partial),
             file,
-            digest: Sha256::new(),
+            digest: ProgramDigest::default(),
             bytes: 0,
         })
     }
@@ -75,7 +93,7 @@ pub(super) struct NewProgram {
     place: PathBuf,
     partial: Partial,
     file: File,
-    digest: Sha256,
+    digest: ProgramDigest,
     bytes: u64,
 }
 
@@ -91,12 +109,7 @@ impl NewProgram {
 
     /// Puts it in its place; returns its size.
     pub(super) async fn finish(mut self) -> Result<u64> {
-        let digest: String = self
-            .digest
-            .finalize_reset()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = std::mem::take(&mut self.digest).finish();
         if digest != self.sha256 {
             return Err(Error::invalid_argument(format!(
                 "the program's bytes have the digest {digest}, not {}: it changed or was damaged on its way; submit it again",

@@ -290,7 +290,8 @@ impl Jobs {
             0 => None,
             timeout => Some(Instant::now() + Duration::from_millis(timeout)),
         };
-        for tries in 1.. {
+        let mut tries = 1;
+        loop {
             let ended = self.attempt(entry, &spec, tries, deadline).await?;
             match ended {
                 Ended::Exited(code) if code != 0 && code != USAGE && tries <= spec.retries => {
@@ -299,11 +300,11 @@ impl Jobs {
                         spec.retries + 1 - tries
                     );
                     entry.output.note(&line).await?;
+                    tries += 1;
                 }
                 ended => return self.end(entry, ended, tries).await,
             }
         }
-        Ok(())
     }
 
     async fn attempt(

@@ -5,18 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use datafusion::catalog::Session;
-use datafusion::common::DataFusionError;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::context::QueryPlanner;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, collect};
-use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use weir_plan::Result;
-use weir_plan::logical::WritePlanner;
+use weir_plan::logical::WeirQueryPlanner;
 
 use super::Script;
 use crate::runner::{BatchJob, BatchOutput, BatchRunner};
@@ -33,7 +28,7 @@ impl MemoryRunner {
         let state = SessionStateBuilder::new()
             .with_config(SessionConfig::new().with_target_partitions(2))
             .with_default_features()
-            .with_query_planner(Arc::new(Planner))
+            .with_query_planner(Arc::new(WeirQueryPlanner))
             .build();
         Self {
             context: SessionContext::new_with_state(state),
@@ -83,20 +78,4 @@ fn memory_rows(plan: &Arc<dyn ExecutionPlan>) -> u64 {
         return batches.map(|batch| batch.num_rows() as u64).sum();
     }
     plan.children().into_iter().map(memory_rows).sum()
-}
-
-#[derive(Debug)]
-struct Planner;
-
-#[async_trait]
-impl QueryPlanner for Planner {
-    async fn create_physical_plan(
-        &self,
-        plan: &LogicalPlan,
-        session: &dyn Session,
-    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(WritePlanner)])
-            .create_physical_plan(plan, session)
-            .await
-    }
 }

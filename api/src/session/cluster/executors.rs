@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use datafusion::common::DataFusionError;
@@ -58,27 +58,23 @@ impl Executors {
         urls.filter(|url| !lost.contains(url)).cloned().collect()
     }
 
-    /// Asks every executor for a sign of life. Those that were lost and answer are back; returned are
-    /// those that were not lost before and are now.
-    pub(super) async fn look(&self) -> Vec<Url> {
+    /// Asks every executor for a sign of life. Those that do not answer are lost; those that were lost and
+    /// answer are back.
+    pub(super) async fn look(&self) {
         let asked = self.all.iter().map(|executor| async {
             let answered = tokio::time::timeout(ANSWER_WITHIN, self.ask(&executor.url)).await;
             (&executor.url, matches!(answered, Ok(Ok(()))))
         });
         let answers = join_all(asked).await;
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut newly = Vec::new();
         for (executor, lives) in answers {
             if lives {
                 lost.remove(executor);
             } else {
                 self.channels.forget(executor);
-                if lost.insert(executor.clone()) {
-                    newly.push(executor.clone());
-                }
+                lost.insert(executor.clone());
             }
         }
-        newly
     }
 
     async fn ask(&self, executor: &Url) -> Result<()> {
@@ -97,7 +93,7 @@ impl fmt::Debug for Executors {
 }
 
 /// The living, for the planner.
-pub(super) struct Living(pub(super) std::sync::Arc<Executors>);
+pub(super) struct Living(pub(super) Arc<Executors>);
 
 impl WorkerResolver for Living {
     fn get_urls(&self) -> Result<Vec<Url>, DataFusionError> {

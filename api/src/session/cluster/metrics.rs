@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion_distributed::{
-    DistributedExec, DistributedMetricsFormat, rewrite_distributed_plan_with_metrics,
-};
+use datafusion_distributed::{DistributedMetricsFormat, rewrite_distributed_plan_with_metrics};
 use tracing::warn;
 use weir_plan::Result;
 
@@ -18,15 +16,16 @@ const REPORT_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) async fn with_task_metrics(
     plan: Arc<dyn ExecutionPlan>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let Some(distributed) = plan.downcast_ref::<DistributedExec>() else {
-        return Ok(plan);
-    };
-    let reported = tokio::time::timeout(REPORT_WITHIN, distributed.wait_for_metrics()).await;
-    if reported.is_err() {
-        warn!("an executor did not report the metrics of its tasks");
-        return Ok(plan);
+    // A plan that runs in this process comes back at once, as it is.
+    let reported = rewrite_distributed_plan_with_metrics(
+        Arc::clone(&plan),
+        DistributedMetricsFormat::Aggregated,
+    );
+    match tokio::time::timeout(REPORT_WITHIN, reported).await {
+        Ok(with_metrics) => Ok(with_metrics?),
+        Err(_) => {
+            warn!("an executor did not report the metrics of its tasks");
+            Ok(plan)
+        }
     }
-    let with_metrics =
-        rewrite_distributed_plan_with_metrics(plan, DistributedMetricsFormat::Aggregated).await?;
-    Ok(with_metrics)
 }

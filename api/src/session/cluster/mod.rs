@@ -19,4 +19,4 @@ pub(super) use executors::Executors;
 pub(super) use local::start_local;
 pub(super) use metrics::with_task_metrics;
 pub(super) use planning::distribute;
-pub(super) use recovery::recovering;
+pub(super) use recovery::complete;

@@ -3,35 +3,45 @@
 use std::future::Future;
 
 use tracing::warn;
-use weir_plan::{Error, Result};
+use url::Url;
+use weir_plan::Result;
 
 use super::executors::{Executors, none_left};
 
 /// How often a query is tried, as often as Spark tries a task (`spark.task.maxFailures`).
 const ATTEMPTS: usize = 4;
 
-/// The result of the first attempt that is complete. An attempt that fails is repeated if an executor
-/// was lost meanwhile, on those that live; any other failure is the query's.
+/// The result of the first attempt that is complete. An attempt that fails is repeated if one of the
+/// executors it began with was lost meanwhile, on those that live; any other failure is the query's, as is
+/// every one without executors.
 ///
 /// # Errors
 /// The query's own, `Unavailable` when no executor is left, the last attempt's when each lost one.
-pub(crate) async fn recovering<T, F, Fut>(executors: &Executors, mut attempt: F) -> Result<T>
+pub(crate) async fn complete<T, F, Fut>(executors: Option<&Executors>, mut attempt: F) -> Result<T>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T>>,
 {
-    for number in 1.. {
+    let Some(executors) = executors else {
+        return attempt().await;
+    };
+    let mut number = 1;
+    loop {
+        let before = executors.living();
         let error = match attempt().await {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        let lost = executors.look().await;
+        executors.look().await;
+        let living = executors.living();
+        // Of the attempt, not of the look: another query may have noticed first.
+        let lost = before.iter().filter(|executor| !living.contains(executor));
+        let lost: Vec<&str> = lost.map(Url::as_str).collect();
         if lost.is_empty() {
             return Err(error);
         }
-        let lost: Vec<&str> = lost.iter().map(url::Url::as_str).collect();
         let lost = lost.join(", ");
-        if executors.living().is_empty() {
+        if living.is_empty() {
             return Err(none_left(executors.all()).with_source(error));
         }
         if number == ATTEMPTS {
@@ -40,6 +50,6 @@ where
             )));
         }
         warn!(%error, "lost executor {lost}: the query runs again on the others");
+        number += 1;
     }
-    Err(Error::internal("attempts have no end"))
 }
