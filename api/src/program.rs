@@ -16,6 +16,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use weir_executor::Executor;
 use weir_plan::{Error, ErrorKind, Result};
+use weir_rpc::Security;
 
 use crate::session::runtime_env;
 
@@ -82,6 +83,13 @@ pub fn run_to_code(program: impl Future<Output = Result<ExitCode>>) -> ExitCode 
     })
 }
 
+/// As [`run`], on a runtime of `threads` threads.
+pub fn run_on_threads(threads: usize, program: impl Future<Output = Result<()>>) -> ExitCode {
+    init_log();
+    let runtime = build(Builder::new_multi_thread().worker_threads(threads.max(1)));
+    run_on(runtime, async { program.await.map(|()| ExitCode::SUCCESS) })
+}
+
 fn run_on(runtime: Result<Runtime>, program: impl Future<Output = Result<ExitCode>>) -> ExitCode {
     let ended = runtime.and_then(|runtime| {
         let ended = runtime.block_on(program);
@@ -115,8 +123,9 @@ async fn executor(json: &str) -> Result<()> {
     let role = role(json)?;
     let environment = runtime_env(role.memory_bytes, role.local_dir.as_deref())?;
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let executor = Executor::bind(anywhere, environment).await?;
-    let announcement = serde_json::to_string(&executor.announcement()?)
+    let security = Security::from_environment()?;
+    let executor = Executor::bind(anywhere, None, environment, security).await?;
+    let announcement = serde_json::to_string(&executor.announcement())
         .map_err(|error| Error::internal("an address has no form as JSON").with_source(error))?;
     print_line(announcement)?;
     tokio::select! {

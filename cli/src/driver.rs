@@ -1,7 +1,7 @@
 //! `weir driver`: runs submitted jobs.
 
 use std::fs::DirBuilder;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,13 +9,16 @@ use std::time::Duration;
 use clap::Parser;
 use weir::program::{StopSignals, print_line};
 use weir::{Error, ErrorKind, Master, Result};
+use weir_driver::cluster::Cluster;
 use weir_driver::jobs::{JobSettings, Jobs};
 use weir_driver::server::Driver;
+
+use crate::security::SecurityArguments;
 
 /// Arguments of `weir driver`.
 #[derive(Debug, Parser)]
 pub(crate) struct Arguments {
-    /// Where to listen: an address of this machine.
+    /// Where to listen: an address of this machine, or any with a token or mutual TLS.
     #[arg(long, default_value = "127.0.0.1:7077")]
     listen: SocketAddr,
 
@@ -27,13 +30,20 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     max_jobs: u32,
 
-    /// What jobs run on, unless they say otherwise.
-    #[arg(long, default_value = "local[*]")]
-    job_master: Master,
+    /// The host at which jobs find it: a name that its certificate has [default: where it listens].
+    #[arg(long)]
+    host: Option<String>,
+
+    /// What jobs run on, unless they say otherwise [default: this driver's executors].
+    #[arg(long, value_name = "MASTER")]
+    job_master: Option<Master>,
 
     /// Seconds a job may take to end after it was asked to.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     grace: u64,
+
+    #[command(flatten)]
+    security: SecurityArguments,
 }
 
 /// Serves until SIGINT or SIGTERM.
@@ -41,7 +51,18 @@ pub(crate) struct Arguments {
 /// # Errors
 /// `InvalidArgument` for an address of another machine, `Storage`, `Unavailable`.
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    let driver = Driver::bind(arguments.listen).await?;
+    let security = arguments.security.open()?;
+    let driver = Driver::bind(arguments.listen, security.clone()).await?;
+    let own_master = || {
+        let address = driver.address();
+        let host = match (&arguments.host, address.ip().is_unspecified()) {
+            (Some(host), _) => format!("{host}:{}", address.port()),
+            (None, true) => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())).to_string(),
+            (None, false) => address.to_string(),
+        };
+        Master::Cluster { driver: host }
+    };
+    let master = arguments.job_master.clone().unwrap_or_else(own_master);
     let storage = |error| {
         let place = arguments.dir.display();
         Error::new(ErrorKind::Storage, format!("making {place}")).with_source(error)
@@ -54,16 +75,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let jobs = Jobs::open(JobSettings {
         directory: directory.clone(),
         running_max: arguments.max_jobs as usize,
-        master: arguments.job_master.to_string(),
+        master: master.to_string(),
+        security,
         grace: Duration::from_secs(arguments.grace),
     })
     .await?;
     let mut signals = StopSignals::listen()?;
     print_line(format_args!(
-        "weir driver {} listens at http://{}; its files are in {}",
+        "weir driver {} listens at {}; its files are in {}",
         env!("CARGO_PKG_VERSION"),
-        driver.address(),
+        driver.url()?,
         directory.display()
     ))?;
-    driver.serve(jobs, signals.next()).await
+    driver.serve(jobs, Cluster::default(), signals.next()).await
 }

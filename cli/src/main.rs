@@ -2,7 +2,9 @@
 
 mod demo;
 mod driver;
+mod executor;
 mod remote;
+mod security;
 
 use std::process::ExitCode;
 
@@ -24,8 +26,12 @@ struct Arguments {
 enum Command {
     /// Run the whole pipeline on an embedded Kafka: bronze, silver, gold, sessions, checks; account for every record.
     Demo(demo::Arguments),
-    /// Run the jobs that are submitted to this machine.
+    /// Run the jobs that are submitted to this machine, and share executors between them.
     Driver(driver::Arguments),
+    /// Run the tasks of a driver's queries on this machine.
+    Executor(executor::Arguments),
+    /// List the executors of a driver.
+    Executors(remote::Executors),
     /// Run a program on a driver's machine, as if it ran here.
     Submit(remote::Submit),
     /// List the jobs of a driver.
@@ -42,6 +48,8 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Demo(arguments) => run(demo::run(arguments)),
         Command::Driver(arguments) => run(driver::run(arguments)),
+        Command::Executor(arguments) => executor::run(arguments),
+        Command::Executors(arguments) => run(remote::executors(arguments)),
         Command::Submit(arguments) => run_to_code(remote::submit(arguments)),
         Command::Jobs(arguments) => run(remote::jobs(arguments)),
         Command::Status(arguments) => run(remote::status(arguments)),

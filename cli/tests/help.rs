@@ -11,7 +11,15 @@ fn help_names_the_commands_and_exits_with_zero() {
     let help = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{help}");
     for command in [
-        "demo", "driver", "submit", "jobs", "status", "logs", "cancel",
+        "demo",
+        "driver",
+        "executor",
+        "executors",
+        "submit",
+        "jobs",
+        "status",
+        "logs",
+        "cancel",
     ] {
         assert!(help.contains(command), "{command} is not in: {help}");
     }

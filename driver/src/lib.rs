@@ -1,8 +1,8 @@
-//! The driver: the process that runs jobs for those who submit them.
+//! The driver: the process that knows a cluster's executors, and runs jobs for those who submit them.
 //!
-//! [`jobs`] keeps the jobs and runs them as processes of its machine; [`server`] listens; [`status`] is how
-//! errors cross the wire.
+//! [`cluster`] keeps the executors and gives queries their turns; [`jobs`] keeps the jobs and runs them as
+//! processes of its machine; [`server`] listens.
 
+pub mod cluster;
 pub mod jobs;
 pub mod server;
-pub mod status;

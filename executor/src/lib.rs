@@ -4,15 +4,17 @@
 //! when the query's connections end. What it guarantees is about failures, since whoever waits for its
 //! rows cannot see what went wrong here:
 //! - a task that panics reports an error; its rows never end early as if they were complete;
-//! - a peer that does not answer is noticed within [`PEER_SILENCE`], in both directions, so that nobody
-//!   waits for a process that was paused or cut off.
+//! - an executor of a cluster leaves it only when none of the queries it was given to runs any longer,
+//!   or when it is told to hurry ([`belong`]).
 
 mod channels;
 mod guard;
+mod membership;
 mod plans;
 mod server;
 mod worker;
 
-pub use channels::{Channels, PEER_SILENCE, PEER_SILENCE_CHECK};
+pub use channels::Channels;
+pub use membership::{Membership, belong};
 pub use server::{Announcement, Executor};
 pub use worker::{DATAFUSION_SETTINGS_HEADER, VERSION};

@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use datafusion::execution::runtime_env::RuntimeEnv;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
 use url::Url;
 use weir_plan::{Error, ErrorKind, Result};
+use weir_rpc::{Listener, Security, server};
 
-use crate::channels::{Channels, PEER_SILENCE, PEER_SILENCE_CHECK, WINDOW_BYTES};
+use crate::channels::Channels;
 use crate::worker::{VERSION, worker};
 
 /// What an executor tells whoever started it, as one JSON line on its stdout.
@@ -27,45 +25,46 @@ pub struct Announcement {
 /// An executor that listens.
 #[derive(Debug)]
 pub struct Executor {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
+    url: Url,
     runtime: Arc<RuntimeEnv>,
+    security: Security,
 }
 
 impl Executor {
-    /// Listens at `address`; port 0 is a free one.
+    /// Listens at `address`; port 0 is a free one. Others find it at `host`, or at that address.
     ///
     /// # Errors
-    /// `Unavailable` when it cannot.
-    pub async fn bind(address: SocketAddr, runtime: Arc<RuntimeEnv>) -> Result<Self> {
-        let refused = |error| {
-            Error::new(
-                ErrorKind::Unavailable,
-                format!("an executor cannot listen at {address}"),
-            )
-            .with_source(error)
-        };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
+    /// As [`Listener::bind`] and [`Listener::url`].
+    pub async fn bind(
+        address: SocketAddr,
+        host: Option<&str>,
+        runtime: Arc<RuntimeEnv>,
+        security: Security,
+    ) -> Result<Self> {
+        let listener = Listener::bind("an executor", address, &security).await?;
+        let url = listener.url(host, &security)?;
         Ok(Self {
             listener,
-            address,
+            url,
             runtime,
+            security,
         })
     }
 
+    /// Where others find it.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// What it is to tell.
-    ///
-    /// # Errors
-    /// `Internal` when its address has no form as a URL.
-    pub fn announcement(&self) -> Result<Announcement> {
-        let executor = Url::parse(&format!("http://{}", self.address)).map_err(|error| {
-            Error::internal(format!("address {} is no URL", self.address)).with_source(error)
-        })?;
-        Ok(Announcement {
-            executor,
+    #[must_use]
+    pub fn announcement(&self) -> Announcement {
+        Announcement {
+            executor: self.url.clone(),
             version: VERSION.to_owned(),
-        })
+        }
     }
 
     /// Serves until `stopped`.
@@ -73,19 +72,16 @@ impl Executor {
     /// # Errors
     /// `Unavailable` when it can listen no longer.
     pub async fn serve(self, stopped: impl Future<Output = ()>) -> Result<()> {
-        let worker = worker(self.runtime, Channels::default());
-        Server::builder()
-            .tcp_nodelay(true)
-            .http2_keepalive_interval(Some(PEER_SILENCE_CHECK))
-            .http2_keepalive_timeout(Some(PEER_SILENCE))
-            .initial_connection_window_size(WINDOW_BYTES)
-            .initial_stream_window_size(WINDOW_BYTES)
+        let worker = worker(self.runtime, Channels::new(self.security.clone()));
+        let serving = server(&self.security)?
             .add_service(worker.into_worker_server())
-            .serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), stopped)
-            .await
-            .map_err(|error| {
+            .serve_with_incoming(self.listener.incoming());
+        tokio::select! {
+            served = serving => served.map_err(|error| {
                 Error::new(ErrorKind::Unavailable, "the executor's server failed")
                     .with_source(error)
-            })
+            }),
+            () = stopped => Ok(()),
+        }
     }
 }

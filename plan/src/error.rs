@@ -33,6 +33,8 @@ pub enum ErrorKind {
     DataLoss,
     /// A broker or store is out of reach; the same call may succeed later.
     Unavailable,
+    /// The other side does not accept who asks.
+    PermissionDenied,
     /// Another process owns the batch or the checkpoint.
     Fenced,
     /// Another writer changed what this write was computed from; computing it again may succeed.
@@ -65,6 +67,7 @@ impl ErrorKind {
             Self::Unsupported => "unsupported",
             Self::DataLoss => "data_loss",
             Self::Unavailable => "unavailable",
+            Self::PermissionDenied => "permission_denied",
             Self::Fenced => "fenced",
             Self::Conflict => "conflict",
             Self::CorruptCheckpoint => "corrupt_checkpoint",

@@ -55,6 +55,34 @@ pub const EXECUTOR_PROGRAM: SettingSpec = SettingSpec {
     doc: "program that local-cluster starts as its executors, one made with #[weir::main]; empty: the session's own",
 };
 
+/// Spark's `spark.executor.cores`.
+pub const EXECUTOR_CORES: SettingSpec = SettingSpec {
+    key: "weir.executor.cores",
+    default: "",
+    doc: "on weir://: threads of a query's tasks on each executor, which has to have so many; empty: all of the smallest",
+};
+
+/// Spark's `spark.executor.memory`.
+pub const EXECUTOR_MEMORY: SettingSpec = SettingSpec {
+    key: "weir.executor.memory",
+    default: "",
+    doc: "on weir://: memory of the session's operators on each executor, which has to have so much; empty: what the executor has",
+};
+
+/// Spark's `spark.executor.instances`.
+pub const EXECUTOR_INSTANCES: SettingSpec = SettingSpec {
+    key: "weir.executor.instances",
+    default: "",
+    doc: "on weir://: how many executors the session uses; empty: all",
+};
+
+/// How long a query waits for its turn.
+pub const QUEUE_TIMEOUT: SettingSpec = SettingSpec {
+    key: "weir.driver.queueTimeout",
+    default: "1h",
+    doc: "on weir://: how long a query waits for its turn before it fails",
+};
+
 /// Spark's `spark.sql.files.maxPartitionBytes`.
 pub const MAX_PARTITION_BYTES: SettingSpec = SettingSpec {
     key: "weir.sql.files.maxPartitionBytes",
@@ -76,6 +104,10 @@ pub const SETTINGS: &[SettingSpec] = &[
     LOCAL_DIR,
     MAX_RESULT_SIZE,
     EXECUTOR_PROGRAM,
+    EXECUTOR_CORES,
+    EXECUTOR_MEMORY,
+    EXECUTOR_INSTANCES,
+    QUEUE_TIMEOUT,
     MAX_PARTITION_BYTES,
     MIN_BATCHES_TO_RETAIN,
 ];
@@ -128,6 +160,12 @@ impl Settings {
             .map_or(spec.default, String::as_str)
     }
 
+    /// Whether a declared setting was set.
+    #[must_use]
+    pub fn is_set(&self, spec: SettingSpec) -> bool {
+        self.values.contains_key(spec.key)
+    }
+
     /// What was set under `datafusion.`.
     pub fn datafusion(&self) -> impl Iterator<Item = (&str, &str)> {
         self.values
@@ -141,10 +179,10 @@ impl Settings {
     /// # Errors
     /// `InvalidArgument` for what is not a positive integer.
     pub fn shuffle_partitions(&self, threads: usize) -> Result<usize> {
-        match self.get(SHUFFLE_PARTITIONS) {
-            "" => Ok(threads),
-            text => positive(SHUFFLE_PARTITIONS, text),
-        }
+        let set = self.optional(SHUFFLE_PARTITIONS, |text| {
+            positive(SHUFFLE_PARTITIONS, text)
+        })?;
+        Ok(set.unwrap_or(threads))
     }
 
     /// [`MEMORY_LIMIT`] in bytes, of a machine with `machine_bytes` of memory.
@@ -196,6 +234,54 @@ impl Settings {
         }
     }
 
+    /// [`EXECUTOR_CORES`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is not a positive integer.
+    pub fn executor_cores(&self) -> Result<Option<usize>> {
+        self.optional(EXECUTOR_CORES, |text| positive(EXECUTOR_CORES, text))
+    }
+
+    /// [`EXECUTOR_MEMORY`] in bytes.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no size, or 0.
+    pub fn executor_memory_bytes(&self) -> Result<Option<u64>> {
+        self.optional(EXECUTOR_MEMORY, |text| match parse_bytes(text) {
+            Some(bytes) if bytes > 0 => Ok(bytes),
+            _ => Err(invalid(EXECUTOR_MEMORY, text, "a size like 2GB")),
+        })
+    }
+
+    /// [`EXECUTOR_INSTANCES`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is not a positive integer.
+    pub fn executor_instances(&self) -> Result<Option<usize>> {
+        self.optional(EXECUTOR_INSTANCES, |text| {
+            positive(EXECUTOR_INSTANCES, text)
+        })
+    }
+
+    /// [`QUEUE_TIMEOUT`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no duration.
+    pub fn queue_timeout(&self) -> Result<Duration> {
+        parse_duration(QUEUE_TIMEOUT.key, self.get(QUEUE_TIMEOUT))
+    }
+
+    fn optional<T>(
+        &self,
+        spec: SettingSpec,
+        parse: impl Fn(&str) -> Result<T>,
+    ) -> Result<Option<T>> {
+        match self.get(spec) {
+            "" => Ok(None),
+            text => parse(text).map(Some),
+        }
+    }
+
     /// [`MIN_BATCHES_TO_RETAIN`].
     ///
     /// # Errors
@@ -218,6 +304,10 @@ impl Settings {
         self.max_result_bytes()?;
         self.min_batches_to_retain()?;
         self.max_partition_bytes()?;
+        self.executor_cores()?;
+        self.executor_memory_bytes()?;
+        self.executor_instances()?;
+        self.queue_timeout()?;
         Ok(())
     }
 }

@@ -15,4 +15,10 @@ pub mod jobs {
     include!(concat!(env!("OUT_DIR"), "/weir.jobs.rs"));
 }
 
+/// The cluster service of a driver: its executors, and the turns of queries.
+#[allow(missing_docs, clippy::doc_markdown, clippy::default_trait_access)]
+pub mod cluster {
+    include!(concat!(env!("OUT_DIR"), "/weir.cluster.rs"));
+}
+
 pub use ids::{BatchId, QueryId, RunId};

@@ -19,23 +19,22 @@ const ARROWS: &[(&str, &[&str])] = &[
             "weir-streaming",
             "weir-connectors",
             "weir-executor",
+            "weir-rpc",
             "weir-plan",
             "weir-proto",
             "weir-macros",
         ],
     ),
-    ("driver", &["weir-plan", "weir-proto"]),
-    ("executor", &["weir-connectors", "weir-plan", "weir-proto"]),
+    ("rpc", &["weir-plan"]),
+    ("driver", &["weir-rpc", "weir-plan", "weir-proto"]),
+    (
+        "executor",
+        &["weir-connectors", "weir-rpc", "weir-plan", "weir-proto"],
+    ),
     ("jobs", &["weir"]),
     (
         "cli",
-        &[
-            "weir",
-            "weir-jobs",
-            "weir-driver",
-            "weir-executor",
-            "weir-proto",
-        ],
+        &["weir", "weir-jobs", "weir-driver", "weir-rpc", "weir-proto"],
     ),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -11,9 +11,12 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use weir_plan::logical::WeirQueryPlanner;
+use weir_plan::settings::{
+    EXECUTOR_CORES, EXECUTOR_INSTANCES, EXECUTOR_MEMORY, QUEUE_TIMEOUT, SettingSpec,
+};
 use weir_plan::{Error, ErrorKind, Result, Settings};
 
-use super::cluster::{Executors, distribute, start_local};
+use super::cluster::{Executors, attach, distribute, start_local};
 use super::master::Master;
 use super::runner::PlanRunner;
 use super::{Inner, Session};
@@ -26,6 +29,14 @@ const MASTER_VARIABLE: &str = "WEIR_MASTER";
 /// settings go before them, as in Spark.
 const CONF_VARIABLE: &str = "WEIR_CONF";
 
+/// What only a driver's executors can be asked for.
+const OF_DRIVERS: [SettingSpec; 4] = [
+    EXECUTOR_CORES,
+    EXECUTOR_MEMORY,
+    EXECUTOR_INSTANCES,
+    QUEUE_TIMEOUT,
+];
+
 const MASTER_DEFAULT: &str = "local[*]";
 
 /// DataFusion's setting that a session's batches do without unless it is set: see [`PlanRunner`].
@@ -34,7 +45,7 @@ const ROUND_ROBIN: &str = "datafusion.optimizer.enable_round_robin_repartition";
 /// How many memory consumers an out-of-memory error names.
 const CONSUMERS_NAMED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(5).unwrap();
 
-static ACTIVE: Mutex<Option<(Request, Session)>> = Mutex::new(None);
+static ACTIVE: tokio::sync::Mutex<Option<(Request, Session)>> = tokio::sync::Mutex::const_new(None);
 
 /// Settings of a session that is to be.
 #[derive(Debug, Clone, Default)]
@@ -57,8 +68,8 @@ impl SessionBuilder {
         self
     }
 
-    /// What to run on: `local[N]`, `local[*]`, `local-cluster[E,C]`. Default: the environment's `WEIR_MASTER`, or
-    /// `local[*]`.
+    /// What to run on: `local[N]`, `local[*]`, `local-cluster[E,C]`, `weir://HOST:PORT`. Default: the
+    /// environment's `WEIR_MASTER`, or `local[*]`.
     #[must_use]
     pub fn master(mut self, master: impl Into<String>) -> Self {
         self.request.master = Some(master.into());
@@ -78,16 +89,17 @@ impl SessionBuilder {
     /// gets a session of its own instead of being ignored.
     ///
     /// # Errors
-    /// `InvalidArgument` for an unknown or malformed setting or master, `Unsupported` for a master
-    /// that does not exist yet.
+    /// `InvalidArgument` for an unknown or malformed setting or master; `Unavailable` when executors cannot
+    /// be started, or a driver does not answer or has none; what a driver refuses the session for.
     pub async fn get_or_create(self) -> Result<Session> {
-        let mut active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
+        // Held while one is built, so that the same request is not built twice.
+        let mut active = ACTIVE.lock().await;
         if let Some((request, session)) = active.as_ref()
             && *request == self.request
         {
             return Ok(session.clone());
         }
-        let session = build(&self.request)?;
+        let session = build(&self.request).await?;
         *active = Some((self.request, session.clone()));
         Ok(session)
     }
@@ -97,11 +109,11 @@ impl SessionBuilder {
     /// # Errors
     /// As [`Self::get_or_create`].
     pub async fn create(self) -> Result<Session> {
-        build(&self.request)
+        build(&self.request).await
     }
 }
 
-fn build(request: &Request) -> Result<Session> {
+async fn build(request: &Request) -> Result<Session> {
     let master: Master = match &request.master {
         Some(master) => master.parse()?,
         None => match std::env::var(MASTER_VARIABLE) {
@@ -128,20 +140,36 @@ fn build(request: &Request) -> Result<Session> {
     for (key, value) in &request.config {
         settings.set(key, value)?;
     }
-    let executors = match master {
-        Master::Local { .. } => None,
+    let app_name = request.app_name.clone().unwrap_or_else(program_name);
+    if !matches!(master, Master::Cluster { .. }) {
+        for setting in OF_DRIVERS {
+            if settings.is_set(setting) {
+                return Err(Error::invalid_argument(format!(
+                    "setting {:?} is for executors of a driver (weir://HOST:PORT); the master is {master}",
+                    setting.key
+                )));
+            }
+        }
+    }
+    let (threads, executors) = match &master {
+        Master::Local { threads } => (*threads, None),
         Master::LocalCluster { executors, threads } => {
-            Some(Arc::new(local_executors(executors, threads, &settings)?))
+            let executors = local_executors(*executors, *threads, &settings)?;
+            (*threads, Some(Arc::new(executors)))
+        }
+        Master::Cluster { driver } => {
+            let (threads, executors) = attach(driver, &app_name, &settings).await?;
+            (threads, Some(executors))
         }
     };
-    let context = context(&master, &settings, executors.as_ref())?;
+    let context = context(threads, &settings, executors.as_ref())?;
     let round_robin = settings
         .datafusion()
         .any(|(key, value)| key == ROUND_ROBIN && value.trim().eq_ignore_ascii_case("true"));
     let runner = PlanRunner::new(context.clone(), round_robin, executors.clone());
     Ok(Session {
         inner: Arc::new(Inner {
-            app_name: request.app_name.clone().unwrap_or_else(program_name),
+            app_name,
             master,
             settings,
             context,
@@ -163,12 +191,12 @@ fn local_executors(count: usize, threads: usize, settings: &Settings) -> Result<
 }
 
 fn context(
-    master: &Master,
+    threads: usize,
     settings: &Settings,
     executors: Option<&Arc<Executors>>,
 ) -> Result<SessionContext> {
     let mut config =
-        SessionConfig::new().with_target_partitions(settings.shuffle_partitions(master.threads())?);
+        SessionConfig::new().with_target_partitions(settings.shuffle_partitions(threads)?);
     for (key, value) in settings.datafusion() {
         config.options_mut().set(key, value).map_err(|error| {
             Error::invalid_argument(format!("setting {key:?} is {value:?}")).with_source(error)
@@ -217,7 +245,7 @@ pub(crate) fn runtime_env(limit: u64, local_dir: Option<&Path>) -> Result<Arc<Ru
 }
 
 /// What this process may use: its control group's limit, or the machine's memory.
-fn machine_memory_bytes() -> u64 {
+pub(crate) fn machine_memory_bytes() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     match system.cgroup_limits() {

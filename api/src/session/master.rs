@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use url::Url;
 use weir_plan::Error;
 
 /// A parsed master URL.
@@ -22,23 +23,21 @@ pub enum Master {
         /// Tasks that run at once in each.
         threads: usize,
     },
+    /// `weir://HOST:PORT`: the executors of a driver. By TLS where `WEIR_TLS_CA` names who is trusted.
+    Cluster {
+        /// The driver, `HOST:PORT`.
+        driver: String,
+    },
 }
 
 impl Master {
-    /// Tasks that run at once in one process.
+    /// Tasks that run at once, where the master says so.
     #[must_use]
-    pub fn threads(&self) -> usize {
+    pub fn parallelism(&self) -> Option<usize> {
         match self {
-            Self::Local { threads } | Self::LocalCluster { threads, .. } => *threads,
-        }
-    }
-
-    /// Tasks that run at once.
-    #[must_use]
-    pub fn parallelism(&self) -> usize {
-        match self {
-            Self::Local { threads } => *threads,
-            Self::LocalCluster { executors, threads } => executors * threads,
+            Self::Local { threads } => Some(*threads),
+            Self::LocalCluster { executors, threads } => Some(executors * threads),
+            Self::Cluster { .. } => None,
         }
     }
 }
@@ -83,13 +82,29 @@ impl FromStr for Master {
                 ))),
             };
         }
-        if text.starts_with("weir://") {
-            return Err(Error::unsupported(format!(
-                "master {text:?}: clusters of other machines are not supported yet; use local-cluster[E,C]"
-            )));
+        if let Some(driver) = text.strip_prefix("weir://") {
+            let driver = driver.trim_end_matches('/');
+            let place = Url::parse(&format!("http://{driver}")).ok();
+            let place =
+                place.filter(|url| url.port_or_known_default().is_some() && url.path() == "/");
+            return match place {
+                Some(_)
+                    if driver
+                        .rsplit(':')
+                        .next()
+                        .is_some_and(|p| p.parse::<u16>().is_ok()) =>
+                {
+                    Ok(Self::Cluster {
+                        driver: driver.to_owned(),
+                    })
+                }
+                _ => Err(Error::invalid_argument(format!(
+                    "master {text:?}: weir:// takes a driver's host and port, as in weir://127.0.0.1:7077"
+                ))),
+            };
         }
         Err(Error::invalid_argument(format!(
-            "master {text:?} is unknown; use local[*], local[N] or local-cluster[E,C]"
+            "master {text:?} is unknown; use local[*], local[N], local-cluster[E,C] or weir://HOST:PORT"
         )))
     }
 }
@@ -101,6 +116,7 @@ impl fmt::Display for Master {
             Self::LocalCluster { executors, threads } => {
                 write!(f, "local-cluster[{executors},{threads}]")
             }
+            Self::Cluster { driver } => write!(f, "weir://{driver}"),
         }
     }
 }
@@ -113,12 +129,15 @@ mod tests {
 
     #[test]
     fn local_masters_parse() {
-        assert_eq!("local".parse::<Master>().unwrap().parallelism(), 1);
-        assert_eq!("local[7]".parse::<Master>().unwrap().parallelism(), 7);
-        assert!("local[*]".parse::<Master>().unwrap().parallelism() >= 1);
+        assert_eq!("local".parse::<Master>().unwrap().parallelism(), Some(1));
+        assert_eq!("local[7]".parse::<Master>().unwrap().parallelism(), Some(7));
+        assert!("local[*]".parse::<Master>().unwrap().parallelism() >= Some(1));
         let cluster: Master = "local-cluster[3, 2]".parse().unwrap();
-        assert_eq!((cluster.parallelism(), cluster.threads()), (6, 2));
+        assert_eq!(cluster.parallelism(), Some(6));
         assert_eq!(cluster.to_string(), "local-cluster[3,2]");
+        let driver: Master = "weir://host:7077/".parse().unwrap();
+        assert_eq!(driver.parallelism(), None);
+        assert_eq!(driver.to_string(), "weir://host:7077");
     }
 
     #[test]
@@ -131,6 +150,10 @@ mod tests {
             "local-cluster[0,1]",
             "local-cluster[2,x]",
             "local-cluster[1,2,3]",
+            "weir://",
+            "weir://host",
+            "weir://host:x",
+            "weir://host:1/path",
             "yarn",
             "",
         ];
@@ -139,7 +162,5 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{text}");
             assert!(error.to_string().contains(&format!("{text:?}")), "{error}");
         }
-        let error = "weir://host:7077".parse::<Master>().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }

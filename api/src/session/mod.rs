@@ -17,7 +17,7 @@ use weir_streaming::{BatchRunner, QueryListener};
 use crate::dataframe::DataFrame;
 use crate::io::{DataFrameReader, DataStreamReader};
 
-pub(crate) use builder::runtime_env;
+pub(crate) use builder::{machine_memory_bytes, runtime_env};
 
 use cluster::Executors;
 
@@ -25,7 +25,8 @@ pub use builder::SessionBuilder;
 pub use cluster::ExecutorAddress;
 pub use master::Master;
 
-/// A connection to an engine: in process (`local[N]`), or executors (`local-cluster[E,C]`). Cheap to clone.
+/// A connection to an engine: in process (`local[N]`), or executors (`local-cluster[E,C]`,
+/// `weir://HOST:PORT`). Cheap to clone.
 #[derive(Clone)]
 pub struct Session {
     inner: Arc<Inner>,
@@ -107,11 +108,9 @@ impl Session {
 
     /// The executors it started or was given; none when it runs in process.
     #[must_use]
-    pub fn executors(&self) -> &[ExecutorAddress] {
-        self.inner
-            .executors
-            .as_ref()
-            .map_or(&[], |executors| executors.all())
+    pub fn executors(&self) -> Vec<ExecutorAddress> {
+        let executors = self.inner.executors.as_ref();
+        executors.map_or_else(Vec::new, |executors| executors.all())
     }
 
     /// The result of an action's first complete attempt: on a cluster, a query that lost an executor is

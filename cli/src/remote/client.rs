@@ -1,64 +1,43 @@
 //! The connection to a driver.
 
-use std::time::Duration;
-
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
-use weir::{Error, ErrorKind, Result};
-use weir_driver::status::from_status;
+use weir::{Error, Result};
+use weir_proto::cluster::cluster_service_client::ClusterServiceClient;
 use weir_proto::jobs::job_service_client::JobServiceClient;
+use weir_rpc::{Connection, connect, from_status};
 
 use super::DriverAddress;
-
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-
-/// How often a driver is asked for a sign of life while an answer is awaited, and how long it may take.
-const DRIVER_SILENCE: Duration = Duration::from_secs(10);
 
 /// See the module's documentation.
 pub(super) struct Client {
     driver: String,
-    jobs: JobServiceClient<Channel>,
+    connection: Connection,
+    jobs: JobServiceClient<Connection>,
 }
 
 impl Client {
     /// Connects, within 5 s.
     ///
     /// # Errors
-    /// `InvalidArgument` for what is no `http://` URL, `Unavailable` when nobody listens there.
+    /// `InvalidArgument` for what is no `http://` or `https://` URL, `Unavailable` when nobody listens there.
     pub(super) async fn connect(address: &DriverAddress) -> Result<Self> {
-        let driver = &address.driver;
-        let invalid = |what: &str| {
-            Error::invalid_argument(format!(
-                "--driver is {driver:?}, {what}; write it like http://127.0.0.1:7077"
-            ))
-        };
-        if !driver.starts_with("http://") {
-            return Err(invalid("which is no http:// URL"));
-        }
-        let channel = Endpoint::from_shared(driver.clone())
-            .map_err(|error| invalid("which is no URL").with_source(error))?
-            .connect_timeout(CONNECT_WITHIN)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(DRIVER_SILENCE)
-            .keep_alive_timeout(DRIVER_SILENCE)
-            .connect()
+        let security = address.security.open()?;
+        let connection = connect("driver", &address.driver, &security)
             .await
-            .map_err(|error| {
-                Error::new(
-                    ErrorKind::Unavailable,
-                    format!("no driver answers at {driver}; is `weir driver` running?"),
-                )
-                .with_source(error)
-            })?;
+            .map_err(|error| error.context("--driver"))?;
         Ok(Self {
-            driver: driver.clone(),
-            jobs: JobServiceClient::new(channel),
+            driver: address.driver.to_string(),
+            jobs: JobServiceClient::new(connection.clone()),
+            connection,
         })
     }
 
-    pub(super) fn jobs(&mut self) -> &mut JobServiceClient<Channel> {
+    pub(super) fn jobs(&mut self) -> &mut JobServiceClient<Connection> {
         &mut self.jobs
+    }
+
+    pub(super) fn cluster(&self) -> ClusterServiceClient<Connection> {
+        ClusterServiceClient::new(self.connection.clone())
     }
 
     /// The answer, or the driver's error.

@@ -1,15 +1,19 @@
 //! The commands that talk to a driver.
 
 mod client;
+mod executors;
 mod shown;
 mod submit;
 
 use clap::{Args, Parser, ValueEnum};
 use futures::TryStreamExt as _;
+use url::Url;
 use weir::Result;
 use weir_proto::jobs::{FollowJob, JobId, ListJobs};
 
+use crate::security::SecurityArguments;
 use client::Client;
+pub(crate) use executors::{Arguments as Executors, executors};
 pub(crate) use submit::{Arguments as Submit, submit};
 
 /// Where the driver is.
@@ -22,7 +26,10 @@ pub(crate) struct DriverAddress {
         env = "WEIR_DRIVER",
         default_value = "http://127.0.0.1:7077"
     )]
-    driver: String,
+    driver: Url,
+
+    #[command(flatten)]
+    security: SecurityArguments,
 }
 
 /// How something is shown.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use weir::program::print_line;
 use weir::{Error, ErrorKind, Result};
+use weir_proto::cluster::ExecutorList;
 use weir_proto::jobs::{Job, JobOutput, JobState, OutputStream};
 
 use super::Output;
@@ -23,12 +24,49 @@ pub(super) fn jobs(jobs: &[Job], output: Output) -> Result<()> {
         "EXIT",
         "REASON",
     ];
-    let mut rows = vec![heading.map(str::to_owned)];
-    rows.extend(jobs.iter().map(row));
-    let widths: Vec<usize> = (0..heading.len())
-        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
+    table(heading, jobs.iter().map(row))
+}
+
+/// Prints a driver's executors, one per line.
+pub(super) fn executors(listed: &ExecutorList, output: Output) -> Result<()> {
+    if output == Output::Json {
+        return listed.executors.iter().try_for_each(|executor| {
+            print_line(json!({
+                "url": executor.url,
+                "cores": executor.cores,
+                "slots": executor.slots,
+                "queries": executor.queries,
+                "memory_bytes": executor.memory_bytes,
+                "leaving": executor.leaving,
+            }))
+        });
+    }
+    let rows = listed.executors.iter().map(|executor| {
+        [
+            executor.url.clone(),
+            executor.cores.to_string(),
+            format!("{}/{}", executor.queries, executor.slots),
+            format!("{} MB", executor.memory_bytes >> 20),
+            match executor.leaving {
+                true => "leaving".to_owned(),
+                false => "there".to_owned(),
+            },
+        ]
+    });
+    table(["URL", "CORES", "QUERIES", "MEMORY", "STATE"], rows)
+}
+
+/// Prints aligned columns.
+fn table<const N: usize>(
+    heading: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Result<()> {
+    let mut lines = vec![heading.map(str::to_owned)];
+    lines.extend(rows);
+    let widths: Vec<usize> = (0..N)
+        .map(|column| lines.iter().map(|row| row[column].len()).max().unwrap_or(0))
         .collect();
-    for row in rows {
+    for row in lines {
         let cells = row.iter().zip(&widths);
         let line: Vec<String> = cells
             .map(|(cell, width)| format!("{cell:width$}"))

@@ -3,6 +3,7 @@
 //! The job's output goes to stderr as it comes; its last JSON line goes to stdout, last. The exit code is
 //! the job's; 124 when it took too long, 130 when it was cancelled, 75 when the driver was lost.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 use weir::program::{StopSignals, complain, print_line};
+use weir::settings::{EXECUTOR_CORES, EXECUTOR_INSTANCES, EXECUTOR_MEMORY};
 use weir::{Error, ErrorKind, Result};
 use weir_driver::jobs::ProgramDigest;
 use weir_proto::jobs::{
@@ -40,6 +42,18 @@ pub(crate) struct Arguments {
     /// A setting of the job's session; may be given several times.
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     conf: Vec<(String, String)>,
+
+    /// Threads of its queries' tasks on each executor, which has to have so many (weir.executor.cores).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    executor_cores: Option<u32>,
+
+    /// Memory of its queries on each executor, which has to have so much (weir.executor.memory).
+    #[arg(long, value_name = "SIZE")]
+    executor_memory: Option<String>,
+
+    /// How many executors its queries use (weir.executor.instances) [default: all].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    num_executors: Option<u32>,
 
     /// A variable of the job's environment; may be given several times.
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
@@ -93,12 +107,34 @@ pub(crate) async fn submit(arguments: Arguments) -> Result<ExitCode> {
         let name = arguments.binary.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     };
+    let resources = [
+        (
+            EXECUTOR_CORES,
+            arguments.executor_cores.map(|n| n.to_string()),
+        ),
+        (EXECUTOR_MEMORY, arguments.executor_memory.clone()),
+        (
+            EXECUTOR_INSTANCES,
+            arguments.num_executors.map(|n| n.to_string()),
+        ),
+    ];
+    let mut conf: HashMap<String, String> = arguments.conf.into_iter().collect();
+    for (setting, value) in resources {
+        if let Some(value) = value
+            && let Some(other) = conf.insert(setting.key.to_owned(), value)
+        {
+            return Err(Error::invalid_argument(format!(
+                "setting {:?} is given twice: by --conf ({other:?}), and by its own argument",
+                setting.key
+            )));
+        }
+    }
     let spec = JobSpec {
         program: Some(program),
         name: arguments.name.clone().unwrap_or_else(file_name),
         arguments: arguments.arguments,
         environment: arguments.env.into_iter().collect(),
-        conf: arguments.conf.into_iter().collect(),
+        conf,
         supervise: arguments.supervise,
         retries: arguments.retries,
         timeout_ms: arguments.timeout.unwrap_or(0) * 1000,

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use weir_plan::{Error, ErrorKind, Result};
 use weir_proto::jobs::{Job, JobOutput, JobSpec, JobState, OutputStream, StoredJob};
+use weir_rpc::Security;
 
 use super::output::Output;
 use super::process::{JobProcess, end_leftover, exit_code};
@@ -34,6 +35,8 @@ pub struct JobSettings {
     pub running_max: usize,
     /// What `WEIR_MASTER` is for them.
     pub master: String,
+    /// What they show to be let in.
+    pub security: Security,
     /// How long a job may take to end after SIGTERM.
     pub grace: Duration,
 }
@@ -430,7 +433,9 @@ impl Jobs {
             ("WEIR_CONF", conf),
             ("WEIR_JOB_ID", id.to_owned()),
         ];
-        let own = own.into_iter();
+        let own = own
+            .into_iter()
+            .chain(self.inner.settings.security.environment().iter().cloned());
         environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
         Ok(environment)
     }

@@ -9,10 +9,10 @@ use weir_proto::jobs::{
     FollowJob, Job, JobId, JobList, JobOutput, JobSpec, ListJobs, ProgramId, ProgramPart,
     ProgramStatus,
 };
+use weir_rpc::to_status;
 
 use super::run::Jobs;
 use super::spec::masked;
-use crate::status::to_status;
 
 /// The gRPC service of `jobs`.
 #[must_use]

@@ -316,7 +316,7 @@ async fn session_tells_what_it_was_made_with() {
     let builder = Session::builder().app_name("verbs").master("local[3]");
     let session = builder.create().await.unwrap();
     assert_eq!(session.app_name(), "verbs");
-    assert_eq!(session.master().parallelism(), 3);
+    assert_eq!(session.master().parallelism(), Some(3));
     assert!(session.settings().max_result_bytes().unwrap().is_some());
 }
 

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use datafusion::common::DataFusionError;
 use datafusion_distributed::{ChannelResolver as _, GetWorkerInfoRequest, WorkerResolver};
 use futures::future::join_all;
+use tokio::task::JoinHandle;
 use url::Url;
 use weir_executor::Channels;
 use weir_plan::{Error, ErrorKind, Result};
+use weir_proto::cluster::Executor;
+use weir_rpc::Security;
+
+use super::attachment::{Attachment, Turn};
 
 /// How long an executor may take to say that it lives.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -27,24 +32,73 @@ pub struct ExecutorAddress {
 /// See the module's documentation.
 pub(crate) struct Executors {
     channels: Channels,
+    known: Mutex<Known>,
+    source: Source,
+}
+
+#[derive(Default)]
+struct Known {
     all: Vec<ExecutorAddress>,
-    lost: Mutex<BTreeSet<Url>>,
-    /// Ends the processes it started when it is dropped.
-    _processes: Box<dyn Send + Sync>,
+    lost: BTreeSet<Url>,
+}
+
+/// Where they come from.
+enum Source {
+    /// Processes of the session's own, which end when this is dropped.
+    Own { _processes: Box<dyn Send + Sync> },
+    /// A driver, and the task that follows what it says.
+    Driver {
+        attachment: Attachment,
+        following: JoinHandle<()>,
+    },
 }
 
 impl Executors {
-    pub(super) fn new(all: Vec<ExecutorAddress>, processes: impl Send + Sync + 'static) -> Self {
+    /// Those that the session has started.
+    pub(super) fn own(
+        all: Vec<ExecutorAddress>,
+        security: Security,
+        processes: impl Send + Sync + 'static,
+    ) -> Self {
+        let lost = BTreeSet::new();
         Self {
-            channels: Channels::default(),
-            all,
-            lost: Mutex::default(),
-            _processes: Box::new(processes),
+            channels: Channels::new(security),
+            known: Mutex::new(Known { all, lost }),
+            source: Source::Own {
+                _processes: Box::new(processes),
+            },
         }
     }
 
-    pub(crate) fn all(&self) -> &[ExecutorAddress] {
-        &self.all
+    /// Those that a driver has, as they come and go; with the threads that each has.
+    pub(super) fn of_driver(attachment: Attachment, security: Security) -> Arc<Self> {
+        let mut executors = attachment.executors();
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let this = Weak::clone(this);
+            let known = Known::default().with(&executors.borrow_and_update());
+            let following = tokio::spawn(async move {
+                while executors.changed().await.is_ok() {
+                    let Some(this) = this.upgrade() else {
+                        return;
+                    };
+                    let told = executors.borrow_and_update();
+                    let mut known = this.known();
+                    *known = std::mem::take(&mut *known).with(&told);
+                }
+            });
+            Self {
+                channels: Channels::new(security),
+                known: Mutex::new(known),
+                source: Source::Driver {
+                    attachment,
+                    following,
+                },
+            }
+        })
+    }
+
+    pub(crate) fn all(&self) -> Vec<ExecutorAddress> {
+        self.known().all.clone()
     }
 
     pub(super) fn channels(&self) -> &Channels {
@@ -53,26 +107,44 @@ impl Executors {
 
     /// Those that are not known to be lost.
     pub(super) fn living(&self) -> Vec<Url> {
-        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let urls = self.all.iter().map(|executor| &executor.url);
-        urls.filter(|url| !lost.contains(url)).cloned().collect()
+        let known = self.known();
+        let urls = known.all.iter().map(|executor| &executor.url);
+        urls.filter(|url| !known.lost.contains(url))
+            .cloned()
+            .collect()
+    }
+
+    /// Waits until it is the turn of a query, where a driver says whose turn it is.
+    ///
+    /// # Errors
+    /// As [`Attachment::turn`].
+    pub(super) async fn turn(&self) -> Result<Option<Turn>> {
+        match &self.source {
+            Source::Own { .. } => Ok(None),
+            Source::Driver { attachment, .. } => attachment.turn().await.map(Some),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks every executor for a sign of life. Those that do not answer are lost; those that were lost and
     /// answer are back.
     pub(super) async fn look(&self) {
-        let asked = self.all.iter().map(|executor| async {
+        let all = self.all();
+        let asked = all.iter().map(|executor| async {
             let answered = tokio::time::timeout(ANSWER_WITHIN, self.ask(&executor.url)).await;
             (&executor.url, matches!(answered, Ok(Ok(()))))
         });
         let answers = join_all(asked).await;
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         for (executor, lives) in answers {
             if lives {
-                lost.remove(executor);
+                known.lost.remove(executor);
             } else {
                 self.channels.forget(executor);
-                lost.insert(executor.clone());
+                known.lost.insert(executor.clone());
             }
         }
     }
@@ -84,10 +156,39 @@ impl Executors {
     }
 }
 
+impl Known {
+    /// After a driver has told its executors: one that it has anew is not lost.
+    fn with(self, told: &[Executor]) -> Self {
+        let addresses = told.iter().filter_map(|executor| {
+            // The driver's executors are where they say they are; what is no URL cannot be reached.
+            let url = Url::parse(&executor.url).ok()?;
+            Some(ExecutorAddress {
+                url,
+                process_id: None,
+            })
+        });
+        let all: Vec<ExecutorAddress> = addresses.collect();
+        let mut lost = self.lost;
+        lost.retain(|url| {
+            let had = self.all.iter().any(|executor| executor.url == *url);
+            had && all.iter().any(|executor| executor.url == *url)
+        });
+        Self { all, lost }
+    }
+}
+
+impl Drop for Executors {
+    fn drop(&mut self) {
+        if let Source::Driver { following, .. } = &self.source {
+            following.abort();
+        }
+    }
+}
+
 impl fmt::Debug for Executors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Executors")
-            .field("all", &self.all)
+            .field("all", &self.all())
             .finish_non_exhaustive()
     }
 }
@@ -99,7 +200,7 @@ impl WorkerResolver for Living {
     fn get_urls(&self) -> Result<Vec<Url>, DataFusionError> {
         let living = self.0.living();
         if living.is_empty() {
-            return Err(none_left(&self.0.all).into());
+            return Err(none_left(&self.0.all()).into());
         }
         Ok(living)
     }

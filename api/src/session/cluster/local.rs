@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use weir_executor::Announcement;
 use weir_plan::settings::EXECUTOR_PROGRAM;
 use weir_plan::{Error, ErrorKind, Result, Settings};
+use weir_rpc::Security;
 
 use super::executors::{ExecutorAddress, Executors};
 use crate::program::{ExecutorRole, ROLE_VARIABLE};
@@ -21,9 +22,11 @@ pub(crate) fn start_local(
     settings: &Settings,
 ) -> Result<Executors> {
     let program = program(settings)?;
+    // Other users of the machine can connect to them, too.
+    let security = Security::with_token(&uuid::Uuid::new_v4().simple().to_string())?;
     let mut children = Vec::new();
     for _ in 0..count {
-        children.push(ExecutorChild::start(&program, role)?);
+        children.push(ExecutorChild::start(&program, role, &security)?);
     }
     // All start at once; then each is waited for.
     let mut listening = Vec::new();
@@ -32,7 +35,7 @@ pub(crate) fn start_local(
         let url = child.announcement(&program)?.executor;
         listening.push(ExecutorAddress { url, process_id });
     }
-    Ok(Executors::new(listening, children))
+    Ok(Executors::own(listening, security, children))
 }
 
 fn program(settings: &Settings) -> Result<PathBuf> {
@@ -58,11 +61,12 @@ struct ExecutorChild {
 }
 
 impl ExecutorChild {
-    fn start(program: &Path, role: &ExecutorRole) -> Result<Self> {
+    fn start(program: &Path, role: &ExecutorRole, security: &Security) -> Result<Self> {
         let role = serde_json::to_string(role)
             .map_err(|error| Error::internal("a role has no form as JSON").with_source(error))?;
         let mut child = Command::new(program)
             .env(ROLE_VARIABLE, role)
+            .envs(security.environment().iter().cloned())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

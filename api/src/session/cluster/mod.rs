@@ -4,9 +4,13 @@
 //! rows of the last stage, and commits. Nothing else has to be told when it dies: its connections end,
 //! and its tasks with them.
 //!
+//! Executors are processes that the session starts (`local-cluster`), or those of a driver (`weir://`), which
+//! tells the session whose executors come and go, and when it is a query's turn.
+//!
 //! *Recovery is by query.* A query that lost an executor is run again, whole, on those that live, a
 //! bounded number of times; rows reach the user or a sink from one complete attempt only.
 
+mod attachment;
 mod executors;
 mod leaves;
 mod local;
@@ -14,6 +18,7 @@ mod metrics;
 mod planning;
 mod recovery;
 
+pub(super) use attachment::attach;
 pub use executors::ExecutorAddress;
 pub(super) use executors::Executors;
 pub(super) use local::start_local;

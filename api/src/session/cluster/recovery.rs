@@ -11,12 +11,12 @@ use super::executors::{Executors, none_left};
 /// How often a query is tried, as often as Spark tries a task (`spark.task.maxFailures`).
 const ATTEMPTS: usize = 4;
 
-/// The result of the first attempt that is complete. An attempt that fails is repeated if one of the
+/// The result of the first attempt that is complete, once it is the query's turn. An attempt that fails is repeated if one of the
 /// executors it began with was lost meanwhile, on those that live; any other failure is the query's, as is
 /// every one without executors.
 ///
 /// # Errors
-/// The query's own, `Unavailable` when no executor is left, the last attempt's when each lost one.
+/// The query's own, those of waiting for its turn, `Unavailable` when no executor is left, the last attempt's when each lost one.
 pub(crate) async fn complete<T, F, Fut>(executors: Option<&Executors>, mut attempt: F) -> Result<T>
 where
     F: FnMut() -> Fut,
@@ -25,6 +25,7 @@ where
     let Some(executors) = executors else {
         return attempt().await;
     };
+    let _turn = executors.turn().await?;
     let mut number = 1;
     loop {
         let before = executors.living();
@@ -42,7 +43,7 @@ where
         }
         let lost = lost.join(", ");
         if living.is_empty() {
-            return Err(none_left(executors.all()).with_source(error));
+            return Err(none_left(&executors.all()).with_source(error));
         }
         if number == ATTEMPTS {
             return Err(error.context(format!(

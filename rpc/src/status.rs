@@ -12,6 +12,7 @@ const KINDS: &[(ErrorKind, Code)] = &[
     (ErrorKind::NotFound, Code::NotFound),
     (ErrorKind::Unsupported, Code::Unimplemented),
     (ErrorKind::Unavailable, Code::Unavailable),
+    (ErrorKind::PermissionDenied, Code::Unauthenticated),
     (ErrorKind::ResourcesExhausted, Code::ResourceExhausted),
     (ErrorKind::Cancelled, Code::Cancelled),
     (ErrorKind::Storage, Code::Internal),

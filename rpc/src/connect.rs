@@ -1,0 +1,101 @@
+//! Connections.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{Request, Response};
+use tonic::body::Body;
+use tonic::transport::channel::ResponseFuture;
+use tonic::transport::{Channel, Endpoint};
+use tower_service::Service;
+use url::Url;
+use weir_plan::{Error, ErrorKind, Result};
+
+use crate::{PEER_SILENCE, PEER_SILENCE_CHECK, Security, WINDOW_BYTES};
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// A connection that shows the token with each request. Cheap to clone; requests of all share it.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    channel: Channel,
+    security: Security,
+}
+
+impl Service<Request<Body>> for Connection {
+    type Response = Response<Body>;
+    type Error = tonic::transport::Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<std::result::Result<(), Self::Error>> {
+        self.channel.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if let Some(token) = self.security.token() {
+            request.headers_mut().insert(AUTHORIZATION, token.clone());
+        }
+        self.channel.call(request)
+    }
+}
+
+/// A connection to `what` ("a driver") at `url`, which is there within 5 s.
+///
+/// # Errors
+/// `InvalidArgument` for what is no `http://` or `https://` URL, `Unavailable` when nobody answers, with
+/// what TLS says where it is the reason.
+pub async fn connect(what: &str, url: &Url, security: &Security) -> Result<Connection> {
+    let channel = endpoint(url, security)?.connect().await.map_err(|error| {
+        let plain = match url.scheme() {
+            "http" => ", and listen without TLS there",
+            _ => "",
+        };
+        Error::new(
+            ErrorKind::Unavailable,
+            format!("no {what} answers at {url}; does one run{plain}?"),
+        )
+        .with_source(error)
+    })?;
+    Ok(Connection {
+        channel,
+        security: security.clone(),
+    })
+}
+
+/// A connection that is made at its first request, and again when it was lost.
+///
+/// # Errors
+/// `InvalidArgument` for what is no `http://` or `https://` URL.
+pub fn connect_lazily(url: &Url, security: &Security) -> Result<Connection> {
+    let channel = endpoint(url, security)?.connect_lazy();
+    Ok(Connection {
+        channel,
+        security: security.clone(),
+    })
+}
+
+fn endpoint(url: &Url, security: &Security) -> Result<Endpoint> {
+    let invalid = || Error::invalid_argument(format!("{url} is no address of a process of Weir's"));
+    let endpoint = Endpoint::from_shared(url.to_string())
+        .map_err(|error| invalid().with_source(error))?
+        .connect_timeout(CONNECT_WITHIN)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(PEER_SILENCE_CHECK)
+        .keep_alive_timeout(PEER_SILENCE)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .initial_stream_window_size(WINDOW_BYTES);
+    match url.scheme() {
+        "http" => Ok(endpoint),
+        "https" => endpoint
+            .tls_config(security.client_tls()?)
+            .map_err(|error| {
+                Error::invalid_argument("the certificates of WEIR_TLS_CA cannot be used")
+                    .with_source(error)
+            }),
+        _ => Err(invalid()),
+    }
+}

@@ -1,0 +1,105 @@
+//! Servers.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::InterceptorLayer;
+use tonic::transport::Server;
+use tower_layer::{Identity, Stack};
+use url::Url;
+use weir_plan::{Error, ErrorKind, Result};
+
+use crate::security::AskForToken;
+use crate::{PEER_SILENCE, PEER_SILENCE_CHECK, Security, WINDOW_BYTES};
+
+/// A server before its services.
+pub type RpcServer = Server<Stack<InterceptorLayer<AskForToken>, Identity>>;
+
+/// A server that asks for what `security` says.
+///
+/// # Errors
+/// `InvalidArgument` for certificates that are none.
+pub fn server(security: &Security) -> Result<RpcServer> {
+    let mut server = Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(PEER_SILENCE_CHECK))
+        .http2_keepalive_timeout(Some(PEER_SILENCE))
+        .initial_connection_window_size(WINDOW_BYTES)
+        .initial_stream_window_size(WINDOW_BYTES);
+    if let Some(tls) = security.server_tls() {
+        server = server.tls_config(tls).map_err(|error| {
+            Error::invalid_argument("the certificate of WEIR_TLS_CERT cannot be served")
+                .with_source(error)
+        })?;
+    }
+    Ok(server.layer(InterceptorLayer::new(security.asked())))
+}
+
+/// An address that is listened at.
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Listens at `address` for `what` ("the driver"); port 0 is a free one.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an address beyond the loopback interface when `security` asks for nothing,
+    /// `Unavailable` when it cannot listen.
+    pub async fn bind(what: &str, address: SocketAddr, security: &Security) -> Result<Self> {
+        if !address.ip().is_loopback() && !security.asks() {
+            return Err(Error::invalid_argument(format!(
+                "{what} does not listen at {address}: it asks nobody for a proof of who they are; give a \
+                 token (WEIR_TOKEN_FILE) or mutual TLS (WEIR_TLS_MUTUAL), or listen at an address of this \
+                 machine (127.0.0.1)"
+            )));
+        }
+        let refused = |error| {
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("{what} cannot listen at {address}"),
+            )
+            .with_source(error)
+        };
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where others find it: at `host` if there is one.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no host.
+    pub fn url(&self, host: Option<&str>, security: &Security) -> Result<Url> {
+        let scheme = if security.serves_tls() {
+            "https"
+        } else {
+            "http"
+        };
+        let place = match host {
+            Some(host) => format!("{host}:{}", self.address.port()),
+            None => self.address.to_string(),
+        };
+        Url::parse(&format!("{scheme}://{place}")).map_err(|error| {
+            Error::invalid_argument(format!(
+                "{place:?} is no address that others can connect to"
+            ))
+            .with_source(error)
+        })
+    }
+
+    /// Its connections.
+    #[must_use]
+    pub fn incoming(self) -> TcpListenerStream {
+        TcpListenerStream::new(self.listener)
+    }
+}
