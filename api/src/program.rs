@@ -65,22 +65,37 @@ pub fn run(program: impl Future<Output = Result<()>>) -> ExitCode {
 /// As [`run`], of a program that says how it exits.
 pub fn run_to_code(program: impl Future<Output = Result<ExitCode>>) -> ExitCode {
     init_log();
-    if let Ok(role) = std::env::var(ROLE_VARIABLE) {
-        let executor = async { executor(&role).await.map(|()| ExitCode::SUCCESS) };
-        return run_on(executor_runtime(&role), executor);
-    }
-    if std::env::var_os(JOB_VARIABLE).is_none() {
-        return run_on(runtime(), program);
+    if let Some(ended) = run_as_executor() {
+        return ended;
     }
     run_on(runtime(), async {
         tokio::select! {
             ended = program => ended,
-            () = end_of_stdin() => Err(Error::new(
-                ErrorKind::Cancelled,
-                "the driver of this job is gone; submit it again",
-            )),
+            gone = driver_gone() => Err(gone),
         }
     })
+}
+
+/// Where the environment says that this process is an executor of `local-cluster`, it is one until it is
+/// no longer needed. For a `main` that is not made by [`run`].
+pub fn run_as_executor() -> Option<ExitCode> {
+    let role = std::env::var(ROLE_VARIABLE).ok()?;
+    let executor = async { executor(&role).await.map(|()| ExitCode::SUCCESS) };
+    Some(run_on(executor_runtime(&role), executor))
+}
+
+/// Waits until the driver of this job is gone, which is an error; for ever in a process that is not a
+/// driver's job. A job that goes on would be in the way of the one that is started in its place. For a
+/// `main` that is not made by [`run`].
+pub async fn driver_gone() -> Error {
+    if std::env::var_os(JOB_VARIABLE).is_none() {
+        return std::future::pending().await;
+    }
+    end_of_stdin().await;
+    Error::new(
+        ErrorKind::Cancelled,
+        "the driver of this job is gone; submit it again",
+    )
 }
 
 /// As [`run`], on a runtime of `threads` threads.

@@ -1,7 +1,7 @@
 //! `weir driver`: runs submitted jobs.
 
 use std::fs::DirBuilder;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,9 +30,9 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     max_jobs: u32,
 
-    /// The host at which jobs find it: a name that its certificate has [default: where it listens].
-    #[arg(long)]
-    host: Option<String>,
+    /// Where jobs find it, if that is not where it listens: a name that its certificate has.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    advertise: Option<String>,
 
     /// What jobs run on, unless they say otherwise [default: this driver's executors].
     #[arg(long, value_name = "MASTER")]
@@ -53,14 +53,9 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let security = arguments.security.open()?;
     let driver = Driver::bind(arguments.listen, security.clone()).await?;
-    let own_master = || {
-        let address = driver.address();
-        let host = match (&arguments.host, address.ip().is_unspecified()) {
-            (Some(host), _) => format!("{host}:{}", address.port()),
-            (None, true) => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())).to_string(),
-            (None, false) => address.to_string(),
-        };
-        Master::Cluster { driver: host }
+    let url = driver.url(arguments.advertise.as_deref())?;
+    let own_master = || Master::Cluster {
+        driver: url.authority().to_owned(),
     };
     let master = arguments.job_master.clone().unwrap_or_else(own_master);
     let storage = |error| {
@@ -84,7 +79,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     print_line(format_args!(
         "weir driver {} listens at {}; its files are in {}",
         env!("CARGO_PKG_VERSION"),
-        driver.url()?,
+        url,
         directory.display()
     ))?;
     driver.serve(jobs, Cluster::default(), signals.next()).await

@@ -23,9 +23,9 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 
-    /// The host at which they find it, if it is not the address it listens at.
-    #[arg(long)]
-    host: Option<String>,
+    /// Where they find it, if that is not where it listens.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    advertise: Option<String>,
 
     /// Threads; all of the machine's unless given.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         serve_executor(ExecutorOptions {
             driver: arguments.driver,
             listen: arguments.listen,
-            host: arguments.host,
+            advertised: arguments.advertise,
             cores,
             slots: arguments.slots,
             memory: arguments.memory,

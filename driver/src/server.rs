@@ -27,18 +27,12 @@ impl Driver {
         Ok(Self { listener, security })
     }
 
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.listener.address()
-    }
-
-    /// The same, as a URL.
+    /// Where others find it, as [`Listener::url`].
     ///
     /// # Errors
-    /// `InvalidArgument` when it has none.
-    pub fn url(&self) -> Result<Url> {
-        self.listener.url(None, &self.security)
+    /// As [`Listener::url`].
+    pub fn url(&self, advertised: Option<&str>) -> Result<Url> {
+        self.listener.url(advertised, &self.security)
     }
 
     /// Serves `jobs` and `cluster` until `stopped`.

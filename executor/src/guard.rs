@@ -22,7 +22,8 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use futures::Stream;
-use weir_plan::Error;
+use tracing::debug;
+use weir_plan::{Error, TaskSlot};
 
 /// Stands for `plan`: its name, children and metrics, so that metrics are matched as if it were not here.
 #[derive(Debug)]
@@ -84,13 +85,16 @@ impl ExecutionPlan for PanicGuard {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let context_slot = context.session_config().get_extension::<TaskSlot>();
         let execute = || self.plan.execute(partition, context);
         let stream = catch_unwind(AssertUnwindSafe(execute))
             .unwrap_or_else(|panic| Err(panicked(self.plan.name(), panic.as_ref())))?;
         Ok(Box::pin(GuardedStream {
             name: self.plan.name().to_owned(),
+            place: place(partition, context_slot.as_deref()),
             schema: stream.schema(),
             stream: Some(stream),
+            begun: false,
         }))
     }
 
@@ -101,9 +105,23 @@ impl ExecutionPlan for PanicGuard {
 
 struct GuardedStream {
     name: String,
+    /// For the log: which task it is of.
+    place: String,
     schema: SchemaRef,
     /// `None` after its end, or its panic.
     stream: Option<SendableRecordBatchStream>,
+    begun: bool,
+}
+
+fn place(partition: usize, slot: Option<&TaskSlot>) -> String {
+    match slot {
+        Some(slot) => format!(
+            "task {} of {}, partition {partition}",
+            slot.index + 1,
+            slot.count
+        ),
+        None => format!("partition {partition}"),
+    }
 }
 
 impl Stream for GuardedStream {
@@ -117,9 +135,15 @@ impl Stream for GuardedStream {
         match polled {
             Ok(Poll::Ready(None)) => {
                 self.stream = None;
+                debug!("{} of {}: ended", self.place, self.name);
                 Poll::Ready(None)
             }
-            Ok(polled) => polled,
+            Ok(polled) => {
+                if polled.is_ready() && !std::mem::replace(&mut self.begun, true) {
+                    debug!("{} of {}: first rows", self.place, self.name);
+                }
+                polled
+            }
             Err(panic) => {
                 self.stream = None;
                 Poll::Ready(Some(Err(panicked(&self.name, panic.as_ref()))))

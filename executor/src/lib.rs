@@ -10,6 +10,7 @@
 mod channels;
 mod guard;
 mod membership;
+mod memory;
 mod plans;
 mod server;
 mod worker;
@@ -17,4 +18,4 @@ mod worker;
 pub use channels::Channels;
 pub use membership::{Membership, belong};
 pub use server::{Announcement, Executor};
-pub use worker::{DATAFUSION_SETTINGS_HEADER, VERSION};
+pub use worker::{DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SESSION_HEADER, VERSION};

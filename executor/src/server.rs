@@ -32,18 +32,18 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Listens at `address`; port 0 is a free one. Others find it at `host`, or at that address.
+    /// Listens at `address`; port 0 is a free one. Others find it at `advertised`, or at that address.
     ///
     /// # Errors
     /// As [`Listener::bind`] and [`Listener::url`].
     pub async fn bind(
         address: SocketAddr,
-        host: Option<&str>,
+        advertised: Option<&str>,
         runtime: Arc<RuntimeEnv>,
         security: Security,
     ) -> Result<Self> {
         let listener = Listener::bind("an executor", address, &security).await?;
-        let url = listener.url(host, &security)?;
+        let url = listener.url(advertised, &security)?;
         Ok(Self {
             listener,
             url,

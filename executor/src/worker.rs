@@ -15,6 +15,7 @@ use weir_plan::{Error, TaskSlot, WeirCodec};
 
 use crate::channels::Channels;
 use crate::guard::PanicGuard;
+use crate::memory::SessionMemory;
 
 /// What executors and sessions of one cluster have to agree on.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -22,15 +23,29 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The header of a task that holds its session's `datafusion.` settings, a JSON object of texts.
 pub const DATAFUSION_SETTINGS_HEADER: &str = "x-weir-datafusion-settings";
 
+/// The header of a task that holds the id of its session, random.
+pub const SESSION_HEADER: &str = "x-weir-session";
+
+/// The header of a task that holds the bytes that all tasks of its session together may take of the
+/// executor's memory, if there is such a limit.
+pub const MEMORY_HEADER: &str = "x-weir-session-memory";
+
 /// A worker whose tasks share `runtime`, and `channels` to the other executors.
 pub(crate) fn worker(runtime: Arc<RuntimeEnv>, channels: Channels) -> Worker {
-    Worker::from_session_builder(TaskSession { channels })
+    let session = TaskSession {
+        channels,
+        memory: SessionMemory::default(),
+        runtime: Arc::clone(&runtime),
+    };
+    Worker::from_session_builder(session)
         .with_runtime_env(runtime)
         .with_version(VERSION)
 }
 
 struct TaskSession {
     channels: Channels,
+    memory: SessionMemory,
+    runtime: Arc<RuntimeEnv>,
 }
 
 #[async_trait]
@@ -58,6 +73,15 @@ impl WorkerSessionBuilder for TaskSession {
                 index: task.task_index,
                 count: task.task_count,
             }));
+        }
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(bytes) = text(MEMORY_HEADER) {
+            let damaged = || Error::internal("a task's memory limit is damaged");
+            let bytes: u64 = bytes.parse().map_err(|_| damaged())?;
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            let session = text(SESSION_HEADER).ok_or_else(damaged)?;
+            let environment = self.memory.environment(session, bytes, &self.runtime)?;
+            builder = builder.with_runtime_env(environment);
         }
         Ok(builder
             .with_distributed_user_codec(WeirCodec::new(node_codecs()))

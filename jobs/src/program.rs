@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
-use weir::program::{StopSignals, complain};
+use weir::program::{StopSignals, complain, driver_gone, run_as_executor};
 use weir::{Error, ErrorKind, Result};
 
 use crate::outcome::{Details, Outcome, Status};
@@ -65,6 +65,9 @@ where
 {
     let begun = Instant::now();
     weir::program::init_log();
+    if let Some(ended) = run_as_executor() {
+        return ended;
+    }
     let finish = |outcome: Outcome<D>, kind| outcome.print(begun.elapsed()).exit_code(kind);
     let arguments = match A::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -93,6 +96,7 @@ where
         tokio::pin!(stopped, work);
         tokio::select! {
             done = &mut work => done,
+            gone = driver_gone() => (Outcome::failed(&gone), Some(gone.kind())),
             reason = &mut stopped => match reason {
                 Ok(reason) => wind_down(&stop, reason, work).await,
                 Err(error) => (Outcome::failed(&error), Some(error.kind())),

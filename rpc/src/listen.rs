@@ -75,26 +75,35 @@ impl Listener {
         self.address
     }
 
-    /// Where others find it: at `host` if there is one.
+    /// Where others find it: at `advertised`, `HOST` or `HOST:PORT`, or at the address it listens at.
     ///
     /// # Errors
-    /// `InvalidArgument` for what is no host.
-    pub fn url(&self, host: Option<&str>, security: &Security) -> Result<Url> {
-        let scheme = if security.serves_tls() {
-            "https"
-        } else {
-            "http"
+    /// `InvalidArgument` for what is neither, and for an address that stands for all of the machine's.
+    pub fn url(&self, advertised: Option<&str>, security: &Security) -> Result<Url> {
+        let scheme = match security.serves_tls() {
+            true => "https",
+            false => "http",
         };
-        let place = match host {
-            Some(host) => format!("{host}:{}", self.address.port()),
-            None => self.address.to_string(),
-        };
-        Url::parse(&format!("{scheme}://{place}")).map_err(|error| {
-            Error::invalid_argument(format!(
-                "{place:?} is no address that others can connect to"
-            ))
-            .with_source(error)
-        })
+        let own = self.address;
+        if advertised.is_none() && own.ip().is_unspecified() {
+            return Err(Error::invalid_argument(format!(
+                "{own} stands for every address of this machine; say at which of them others find it \
+                 (--advertise HOST)"
+            )));
+        }
+        let place = advertised.map_or_else(|| own.to_string(), str::to_owned);
+        let invalid =
+            || Error::invalid_argument(format!("{place:?} is no HOST or HOST:PORT to connect to"));
+        let mut url = Url::parse(&format!("{scheme}://{place}"))
+            .map_err(|error| invalid().with_source(error))?;
+        if url.path() != "/" || !url.has_host() {
+            return Err(invalid());
+        }
+        // A port that is the scheme's own is not to be told from none.
+        if url.port().is_none() {
+            url.set_port(Some(own.port())).map_err(|()| invalid())?;
+        }
+        Ok(url)
     }
 
     /// Its connections.

@@ -13,12 +13,12 @@ use weir_tests::process::{eventually, kill_process, lives, pause_process, resume
 /// Rows of some seconds' work for three executors of one thread, in the debug build.
 const ROWS: i64 = 400_000;
 
-const QUERY: &str = "
+pub(crate) const QUERY: &str = "
     select l.bucket, count(*) as pairs, count(distinct r.id) as ids, sum(l.amount) as total
     from facts l join facts r on l.id = r.id + 1
     group by l.bucket order by l.bucket";
 
-async fn local() -> Session {
+pub(crate) async fn local() -> Session {
     Session::builder()
         .master("local[2]")
         .create()
@@ -46,7 +46,7 @@ async fn cluster(executors: usize) -> Session {
 }
 
 /// Parquet files of [`ROWS`] rows: `id`, `bucket`, `amount`.
-async fn facts(lake: &TempLake) -> String {
+pub(crate) async fn facts(lake: &TempLake) -> String {
     let place = lake.table("facts").display().to_string();
     let session = local().await;
     let rows = session.range(0, ROWS, 1).unwrap();
@@ -62,7 +62,7 @@ async fn facts(lake: &TempLake) -> String {
     place
 }
 
-async fn view(session: &Session, facts: &str) {
+pub(crate) async fn view(session: &Session, facts: &str) {
     let rows = session.read().parquet(facts).await.unwrap();
     rows.create_or_replace_temp_view("facts").unwrap();
 }

@@ -31,7 +31,8 @@ impl Driver {
     async fn spawn(lake: &TempLake, arguments: &[&str]) -> (Process, String) {
         let dir = lake.file("driver").display().to_string();
         let own = ["driver", "--listen", "127.0.0.1:0", "--dir", &dir];
-        let all: Vec<&str> = own.iter().chain(arguments).copied().collect();
+        let own = own.into_iter().chain(["--job-master", "local[*]"]);
+        let all: Vec<&str> = own.chain(arguments.iter().copied()).collect();
         let mut process = Process::run(built_program("weir"), &all, &[]);
         let line = process.stdout_line("listens at", WITHIN).await;
         let url = line
@@ -89,7 +90,7 @@ impl Driver {
 }
 
 /// A shell script.
-fn script(lake: &TempLake, name: &str, text: &str) -> String {
+pub(crate) fn script(lake: &TempLake, name: &str, text: &str) -> String {
     let path = lake.file(name);
     fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

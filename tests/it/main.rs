@@ -31,6 +31,8 @@ mod layers;
 mod offsets;
 mod pipeline;
 mod records;
+mod registry;
+mod security;
 mod sessions;
 mod silver;
 mod stream;

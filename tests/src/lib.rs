@@ -16,6 +16,8 @@
 )]
 
 mod cache;
+pub mod certificates;
+pub mod cluster;
 pub mod environment;
 pub mod files;
 pub mod kafka;

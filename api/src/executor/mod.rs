@@ -25,8 +25,8 @@ pub struct ExecutorOptions {
     pub driver: Url,
     /// Where it listens; port 0 is a free one.
     pub listen: SocketAddr,
-    /// The host at which others find it; without it, the address it listens at.
-    pub host: Option<String>,
+    /// `HOST` or `HOST:PORT` at which others find it; without it, the address it listens at.
+    pub advertised: Option<String>,
     /// Threads that it says it has; the runtime that it runs on has to have them.
     pub cores: u32,
     /// Queries that run on it at once.
@@ -58,8 +58,9 @@ pub async fn serve_executor(options: ExecutorOptions) -> Result<()> {
     let dir = WorkDir::make(options.dir.unwrap_or_else(std::env::temp_dir))?;
     let environment = runtime_env(memory_bytes, Some(dir.path()))?;
     let security = options.security;
-    let host = options.host.as_deref();
-    let executor = Executor::bind(options.listen, host, environment, security.clone()).await?;
+    let advertised = options.advertised.as_deref();
+    let executor =
+        Executor::bind(options.listen, advertised, environment, security.clone()).await?;
     let announcement = serde_json::to_string(&executor.announcement())
         .map_err(|error| Error::internal("an address has no form as JSON").with_source(error))?;
     let membership = Membership {

@@ -1,6 +1,7 @@
 //! The jobs as child processes of the tests, with faults at exact steps of the commit protocol.
 //!
-//! `weir-test-node kafka_to_bronze ARGS...` is the job's own `main`. Environment:
+//! `weir-test-node kafka_to_bronze ARGS...` is the job's own `main`; `submit-count` is a program of its own,
+//! made as a user makes one. Environment:
 //! - `WEIR_FAULT_AT=STEP[:BATCH]`, STEP one of `started`, `offsets_logged`, `mid_write`, `prepared`,
 //!   `sink_committed`, `closed`; without a batch, the first one that takes the step;
 //! - `WEIR_FAULT=kill`: SIGKILL to itself there; `pause`: write `PAUSED` on stderr and wait for a line
@@ -10,6 +11,7 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "a test's helper")]
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,6 +24,9 @@ use weir_tests::files::files_under;
 static ALLOCATOR: weir::program::Allocator = weir::program::ALLOCATOR;
 
 fn main() -> ExitCode {
+    if let Some(ended) = weir::program::run_as_executor() {
+        return ended;
+    }
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
     let job = arguments.next().unwrap_or_default();
@@ -36,10 +41,23 @@ fn main() -> ExitCode {
         Some("silver_to_gold") => weir_jobs::silver_to_gold::main(arguments),
         Some("sessionize") => weir_jobs::sessionize::main(arguments),
         Some("check_table") => weir_jobs::check_table::main(arguments),
-        // An executor, as the environment says.
-        Some("") => weir::program::run(async { panic!("no job is named") }),
+        Some("submit-count") => weir::program::run(count(arguments.collect())),
         _ => panic!("no job {}", job.display()),
     }
+}
+
+/// `submit-count FILES TABLE`: writes the rows of Parquet files into a Delta table, and prints their number.
+async fn count(arguments: Vec<OsString>) -> weir::Result<()> {
+    let [_, files, table] = arguments.as_slice() else {
+        panic!("{arguments:?}: FILES TABLE");
+    };
+    let path = |argument: &OsString| argument.to_str().expect("a path").to_owned();
+    let session = weir::Session::builder().get_or_create().await?;
+    let rows = session.read().parquet(path(files)).await?;
+    rows.write().format("delta").save(path(table)).await?;
+    let rows = session.read().format("delta").load(path(table)).await?;
+    let rows = rows.count().await?;
+    weir::program::print_line(format_args!("{{\"rows\": {rows}}}"))
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion_distributed::{DistributedExt as _, SessionStateBuilderExt as _};
 use http::{HeaderMap, HeaderValue};
 use weir_connectors::node_codecs;
-use weir_executor::DATAFUSION_SETTINGS_HEADER;
+use weir_executor::{DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SESSION_HEADER};
 use weir_plan::settings::MAX_PARTITION_BYTES;
 use weir_plan::{Error, RemoteTasks, Result, Settings, WeirCodec};
 
@@ -48,8 +48,14 @@ fn headers(settings: &Settings) -> Result<HeaderMap> {
         ))
         .with_source(error)
     })?;
-    Ok(HeaderMap::from_iter([(
-        http::HeaderName::from_static(DATAFUSION_SETTINGS_HEADER),
-        value,
-    )]))
+    let mut headers = HeaderMap::new();
+    headers.insert(DATAFUSION_SETTINGS_HEADER, value);
+    if let Some(bytes) = settings.executor_memory_bytes()? {
+        let session = uuid::Uuid::new_v4().to_string();
+        let session = HeaderValue::from_str(&session)
+            .map_err(|error| Error::internal("an id is no header").with_source(error))?;
+        headers.insert(SESSION_HEADER, session);
+        headers.insert(MEMORY_HEADER, HeaderValue::from(bytes));
+    }
+    Ok(headers)
 }

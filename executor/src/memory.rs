@@ -1,0 +1,143 @@
+//! Memory of one session on an executor: a limit of its own within the executor's.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use datafusion::common::DataFusionError;
+use datafusion::execution::memory_pool::{
+    FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+
+/// The environments of sessions with a limit, each as long as a task of its session runs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SessionMemory {
+    open: Arc<Mutex<HashMap<String, Weak<RuntimeEnv>>>>,
+}
+
+impl SessionMemory {
+    /// `executor`'s environment with at most `bytes` for all tasks of `session` together.
+    pub(crate) fn environment(
+        &self,
+        session: &str,
+        bytes: usize,
+        executor: &RuntimeEnv,
+    ) -> Result<Arc<RuntimeEnv>, DataFusionError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, environment| environment.strong_count() > 0);
+        if let Some(environment) = open.get(session).and_then(Weak::upgrade) {
+            return Ok(environment);
+        }
+        let pool = SessionPool {
+            own: FairSpillPool::new(bytes),
+            executor: Arc::clone(&executor.memory_pool),
+        };
+        let environment = RuntimeEnvBuilder::from_runtime_env(executor)
+            .with_memory_pool(Arc::new(pool))
+            .build_arc()?;
+        open.insert(session.to_owned(), Arc::downgrade(&environment));
+        Ok(environment)
+    }
+}
+
+/// Takes from both pools, or from neither.
+#[derive(Debug)]
+struct SessionPool {
+    own: FairSpillPool,
+    executor: Arc<dyn MemoryPool>,
+}
+
+impl fmt::Display for SessionPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "weir.executor.memory ({}) within {}",
+            self.own, self.executor
+        )
+    }
+}
+
+impl MemoryPool for SessionPool {
+    fn name(&self) -> &'static str {
+        "weir.executor.memory"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        self.own.register(consumer);
+        self.executor.register(consumer);
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        self.own.unregister(consumer);
+        self.executor.unregister(consumer);
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.own.grow(reservation, additional);
+        self.executor.grow(reservation, additional);
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        self.own.shrink(reservation, shrink);
+        self.executor.shrink(reservation, shrink);
+    }
+
+    fn try_grow(
+        &self,
+        reservation: &MemoryReservation,
+        additional: usize,
+    ) -> Result<(), DataFusionError> {
+        self.own
+            .try_grow(reservation, additional)
+            .map_err(|error| error.context("weir.executor.memory is used up"))?;
+        self.executor
+            .try_grow(reservation, additional)
+            .inspect_err(|_| self.own.shrink(reservation, additional))
+    }
+
+    fn reserved(&self) -> usize {
+        self.own.reserved()
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        self.own.memory_limit()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn executor(bytes: usize) -> RuntimeEnv {
+        RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(bytes)))
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn tasks_of_a_session_share_its_limit_and_the_executors() {
+        let executor = executor(1000);
+        let memory = SessionMemory::default();
+        let one = memory.environment("one", 600, &executor).unwrap();
+        let again = memory.environment("one", 600, &executor).unwrap();
+        let other = memory.environment("other", 600, &executor).unwrap();
+        let first = MemoryConsumer::new("first").register(&one.memory_pool);
+        let second = MemoryConsumer::new("second").register(&again.memory_pool);
+        let third = MemoryConsumer::new("third").register(&other.memory_pool);
+        first.try_grow(500).unwrap();
+        // Its session's is used up.
+        let error = second.try_grow(200).unwrap_err();
+        assert!(
+            error.to_string().contains("weir.executor.memory"),
+            "{error}"
+        );
+        // The executor's is.
+        assert!(third.try_grow(550).is_err());
+        third.try_grow(500).unwrap();
+        assert_eq!(executor.memory_pool.reserved(), 1000);
+        drop((first, second, third));
+        assert_eq!(executor.memory_pool.reserved(), 0);
+    }
+}
