@@ -79,7 +79,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     print_line(format_args!(
         "weir driver {} listens at {}; its files are in {}",
         env!("CARGO_PKG_VERSION"),
-        url,
+        url.as_str().trim_end_matches('/'),
         directory.display()
     ))?;
     driver.serve(jobs, Cluster::default(), signals.next()).await

@@ -4,6 +4,7 @@
 //! receiver takes for the end of the rows: fewer rows, and no error.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
@@ -91,7 +92,7 @@ impl ExecutionPlan for PanicGuard {
             .unwrap_or_else(|panic| Err(panicked(self.plan.name(), panic.as_ref())))?;
         Ok(Box::pin(GuardedStream {
             name: self.plan.name().to_owned(),
-            place: place(partition, context_slot.as_deref()),
+            place: place(&self.plan, partition, context_slot.as_deref()),
             schema: stream.schema(),
             stream: Some(stream),
             begun: false,
@@ -113,15 +114,20 @@ struct GuardedStream {
     begun: bool,
 }
 
-fn place(partition: usize, slot: Option<&TaskSlot>) -> String {
-    match slot {
-        Some(slot) => format!(
-            "task {} of {}, partition {partition}",
-            slot.index + 1,
-            slot.count
-        ),
-        None => format!("partition {partition}"),
-    }
+/// `DeltaWriteExec(NetworkShuffleExec), task 1 of 3, partition 0`.
+fn place(plan: &Arc<dyn ExecutionPlan>, partition: usize, slot: Option<&TaskSlot>) -> String {
+    let mut leaves = BTreeSet::new();
+    // The closure does not fail.
+    let _ = plan.apply(|node| {
+        if node.children().is_empty() || node.name().starts_with("Network") {
+            leaves.insert(node.name().to_owned());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    let leaves: Vec<String> = leaves.into_iter().collect();
+    let (task, tasks) = slot.map_or((1, 1), |slot| (slot.index + 1, slot.count));
+    let (name, leaves) = (plan.name(), leaves.join(", "));
+    format!("{name}({leaves}), task {task} of {tasks}, partition {partition}")
 }
 
 impl Stream for GuardedStream {
@@ -135,12 +141,12 @@ impl Stream for GuardedStream {
         match polled {
             Ok(Poll::Ready(None)) => {
                 self.stream = None;
-                debug!("{} of {}: ended", self.place, self.name);
+                debug!("{}: ended", self.place);
                 Poll::Ready(None)
             }
             Ok(polled) => {
                 if polled.is_ready() && !std::mem::replace(&mut self.begun, true) {
-                    debug!("{} of {}: first rows", self.place, self.name);
+                    debug!("{}: first rows", self.place);
                 }
                 polled
             }

@@ -50,15 +50,11 @@ impl Service<Request<Body>> for Connection {
 /// what TLS says where it is the reason.
 pub async fn connect(what: &str, url: &Url, security: &Security) -> Result<Connection> {
     let channel = endpoint(url, security)?.connect().await.map_err(|error| {
-        let plain = match url.scheme() {
-            "http" => ", and listen without TLS there",
-            _ => "",
-        };
         Error::new(
             ErrorKind::Unavailable,
-            format!("no {what} answers at {url}; does one run{plain}?"),
+            format!("no {what} answers at {url}; does one run there?"),
         )
-        .with_source(error)
+        .with_source(reasons(&error))
     })?;
     Ok(Connection {
         channel,
@@ -76,6 +72,22 @@ pub fn connect_lazily(url: &Url, security: &Security) -> Result<Connection> {
         channel,
         security: security.clone(),
     })
+}
+
+/// The library's error says "transport error" only; what went wrong is in its causes.
+fn reasons(error: &dyn std::error::Error) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let reason = error.to_string();
+        // Some say their cause's words, too.
+        reasons.retain(|known| !reason.contains(known.as_str()));
+        if !reasons.iter().any(|known| known.contains(&reason)) {
+            reasons.push(reason);
+        }
+        next = error.source();
+    }
+    reasons.join(": ")
 }
 
 fn endpoint(url: &Url, security: &Security) -> Result<Endpoint> {

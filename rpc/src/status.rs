@@ -40,8 +40,15 @@ pub fn from_status(place: &str, status: Status) -> Error {
     });
     match kind {
         Some(kind) => Error::new(kind, status.message().to_owned()),
-        None => Error::new(ErrorKind::Unavailable, format!("{place} does not answer"))
-            .with_source(status),
+        None => {
+            // A server that speaks TLS closes such a connection in several ways.
+            let tls = match place.contains("http://") {
+                true => "; if it speaks TLS, it is to be found by https:// (WEIR_TLS_CA)",
+                false => "",
+            };
+            let text = format!("{place} does not answer{tls}");
+            Error::new(ErrorKind::Unavailable, text).with_source(status)
+        }
     }
 }
 

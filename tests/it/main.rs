@@ -21,6 +21,7 @@ mod delta_reads;
 mod delta_writes;
 mod demo;
 mod drain;
+mod faults;
 mod files;
 mod functions;
 mod gold;

@@ -23,6 +23,7 @@ pub mod files;
 pub mod kafka;
 pub mod ledger;
 pub mod process;
+pub mod proxy;
 pub mod python;
 pub mod requirements;
 pub mod spark;

@@ -195,8 +195,14 @@ fn context(
     settings: &Settings,
     executors: Option<&Arc<Executors>>,
 ) -> Result<SessionContext> {
-    let mut config =
-        SessionConfig::new().with_target_partitions(settings.shuffle_partitions(threads)?);
+    let partitions = settings.shuffle_partitions(threads)?;
+    // With one partition nothing would have to be gathered or exchanged, and the planner, which cuts plans
+    // there, would leave them whole: in this process.
+    let partitions = match executors {
+        Some(_) => partitions.max(2),
+        None => partitions,
+    };
+    let mut config = SessionConfig::new().with_target_partitions(partitions);
     for (key, value) in settings.datafusion() {
         config.options_mut().set(key, value).map_err(|error| {
             Error::invalid_argument(format!("setting {key:?} is {value:?}")).with_source(error)

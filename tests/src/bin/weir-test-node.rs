@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         Some("silver_to_gold") => weir_jobs::silver_to_gold::main(arguments),
         Some("sessionize") => weir_jobs::sessionize::main(arguments),
         Some("check_table") => weir_jobs::check_table::main(arguments),
+        Some("aggregate") => weir::program::run(aggregate(arguments.collect())),
+        Some("stream") => weir::program::run(stream(arguments.collect())),
         Some("submit-count") => weir::program::run(count(arguments.collect())),
         _ => panic!("no job {}", job.display()),
     }
@@ -53,11 +55,67 @@ async fn count(arguments: Vec<OsString>) -> weir::Result<()> {
     };
     let path = |argument: &OsString| argument.to_str().expect("a path").to_owned();
     let session = weir::Session::builder().get_or_create().await?;
-    let rows = session.read().parquet(path(files)).await?;
-    rows.write().format("delta").save(path(table)).await?;
-    let rows = session.read().format("delta").load(path(table)).await?;
+    let rows = session.read().parquet(&path(files)).await?;
+    rows.write().format("delta").save(&path(table)).await?;
+    let rows = session.read().delta(&path(table)).await?;
     let rows = rows.count().await?;
     weir::program::print_line(format_args!("{{\"rows\": {rows}}}"))
+}
+
+/// `aggregate FILES TABLE`: a join and an aggregation of Parquet files with `id` and `bucket`, written into a
+/// Delta table: three stages.
+async fn aggregate(arguments: Vec<OsString>) -> weir::Result<()> {
+    let [_, files, table] = arguments.as_slice() else {
+        panic!("{arguments:?}: FILES TABLE");
+    };
+    let path = |argument: &OsString| argument.to_str().expect("a path").to_owned();
+    let session = weir::Session::builder()
+        .config("weir.sql.files.maxPartitionBytes", 1)
+        .get_or_create()
+        .await?;
+    let rows = session.read().parquet(&path(files)).await?;
+    rows.create_or_replace_temp_view("facts")?;
+    let rows = session
+        .sql(
+            "select l.id % 50000 as number, count(*) as pairs, sum(l.amount + r.amount) as total
+             from facts l join facts r on l.id = r.id + 1 group by l.id % 50000",
+        )
+        .await?;
+    let writer = rows.write().mode(weir::SaveMode::Overwrite);
+    writer.format("delta").save(&path(table)).await
+}
+
+/// `stream BROKER TOPIC TABLE CHECKPOINT`: drains a topic into a Delta table, rows clustered by partition:
+/// two stages.
+async fn stream(arguments: Vec<OsString>) -> weir::Result<()> {
+    use weir::prelude::*;
+    let arguments: Vec<&str> = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .collect();
+    let [_, broker, topic, table, checkpoint] = arguments.as_slice() else {
+        panic!("{arguments:?}: BROKER TOPIC TABLE CHECKPOINT");
+    };
+    let session = Session::builder().get_or_create().await?;
+    let records = session
+        .read_stream()
+        .format("kafka")
+        .option("kafka.bootstrap.servers", broker)
+        .option("subscribe", topic)
+        .option("startingOffsets", "earliest")
+        .load()
+        .await?;
+    let rows = records.select([col("partition"), col("offset"), col("value")])?;
+    rows.write_stream()
+        .format("delta")
+        .partition_by(["partition"])
+        .option("distributionMode", "hash")
+        .option("checkpointLocation", checkpoint)
+        .trigger(Trigger::AvailableNow)
+        .start(*table)
+        .await?
+        .await_termination()
+        .await
 }
 
 #[derive(Debug, Clone, Copy)]
