@@ -117,10 +117,11 @@ async fn submit_run_and_cancel_work_under_mutual_tls_and_strangers_are_refused()
     // A job, its session on the executors, and its table.
     let table = cluster.lake.table("numbers");
     let facts = crate::cluster::facts(&cluster.lake).await;
+    // A test build of a program has hundreds of megabytes, which are not to be sent here.
+    let runs = script(&cluster.lake, "runs", r#"exec "$@""#);
     let program = built_program("weir-test-node").display().to_string();
-    let count = ["submit-count", &facts, &table.display().to_string()].map(str::to_owned);
-    let mut arguments = vec![program.as_str(), "--"];
-    arguments.extend(count.iter().map(String::as_str));
+    let table = table.display().to_string();
+    let arguments = [&runs, "--", &program, "submit-count", &facts, &table];
     let job = cluster.run("submit", &arguments).await.expect_success();
     assert_eq!(job.last_json()["rows"], 400_000, "{job}");
     // Cancel.

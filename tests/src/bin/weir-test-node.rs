@@ -112,7 +112,7 @@ async fn stream(arguments: Vec<OsString>) -> weir::Result<()> {
         .option("distributionMode", "hash")
         .option("checkpointLocation", checkpoint)
         .trigger(Trigger::AvailableNow)
-        .start(*table)
+        .start(table)
         .await?
         .await_termination()
         .await
