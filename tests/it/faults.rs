@@ -3,13 +3,11 @@
 //! A driver, three executors, and a program in a process of its own. `cargo test -p weir-tests --test it faults:: -- --nocapture`
 //! prints what happened and how long it took; docs/reliability.md has the table.
 
-use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tokio::sync::watch;
 use weir::prelude::*;
 use weir_tests::cluster::Cluster;
 use weir_tests::files::files_under;
@@ -161,8 +159,7 @@ async fn cluster(proxied: bool) -> (Cluster, Option<Proxy>) {
             let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             free.local_addr().unwrap()
         };
-        let (_target, watched) = watch::channel(Some::<SocketAddr>(port));
-        let through = Proxy::start(watched).await;
+        let through = Proxy::start(port).await;
         let (listen, advertise) = (port.to_string(), through.address().to_string());
         let arguments = [
             "--cores",

@@ -26,15 +26,15 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy on a free port, for whatever [`Self::lead_to`] names.
-    pub async fn start(target: watch::Receiver<Option<SocketAddr>>) -> Self {
+    /// A proxy on a free port, for whatever listens at `target` when somebody connects.
+    pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let network = Arc::new(watch::Sender::new(Network::Whole));
         let watched = Arc::clone(&network);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, target.clone(), watched.subscribe()));
+                tokio::spawn(pass(client, target, watched.subscribe()));
             }
         });
         Self {
@@ -53,11 +53,6 @@ impl Proxy {
     pub fn cut(&self) {
         self.network.send_replace(Network::Silent);
     }
-
-    /// What was cut stays cut; new connections pass.
-    pub fn mend(&self) {
-        self.network.send_replace(Network::Whole);
-    }
 }
 
 impl Drop for Proxy {
@@ -68,7 +63,7 @@ impl Drop for Proxy {
 
 async fn pass(
     mut client: TcpStream,
-    mut target: watch::Receiver<Option<SocketAddr>>,
+    target: SocketAddr,
     mut network: watch::Receiver<Network>,
 ) {
     let silent = *network.borrow() == Network::Silent;
@@ -76,11 +71,6 @@ async fn pass(
         hold(client, network).await;
         return;
     }
-    let target = match target.wait_for(Option::is_some).await {
-        Ok(target) => *target,
-        Err(_) => return,
-    };
-    let Some(target) = target else { return };
     let Ok(mut server) = TcpStream::connect(target).await else {
         return;
     };
