@@ -25,8 +25,8 @@ pub(crate) fn absolute_path(location: &str, what: &str, before: &str) -> Result<
         })?,
         Ok(url) if trimmed.contains("://") => {
             return Err(Error::unsupported(format!(
-                "{before} {location:?}: this build reads and writes local files only, not {}://; \
-                 use a path or a file:// URL",
+                "{before} {location:?}: files are read and written on local disks only, not at {}://; \
+                 use a path or a file:// URL, or a delta table",
                 url.scheme()
             )));
         }

@@ -11,8 +11,9 @@ mod channels;
 mod guard;
 mod plans;
 mod server;
+mod stores;
 mod worker;
 
 pub use channels::{Channels, PEER_SILENCE, PEER_SILENCE_CHECK};
 pub use server::{Announcement, Executor};
-pub use worker::{DATAFUSION_SETTINGS_HEADER, VERSION};
+pub use worker::{DATAFUSION_SETTINGS_HEADER, STORAGE_SETTINGS_HEADER, VERSION};

@@ -15,6 +15,7 @@ use weir_plan::{Error, TaskSlot, WeirCodec};
 
 use crate::channels::Channels;
 use crate::guard::PanicGuard;
+use crate::stores::StoresOfSessions;
 
 /// What executors and sessions of one cluster have to agree on.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -22,15 +23,21 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The header of a task that holds its session's `datafusion.` settings, a JSON object of texts.
 pub const DATAFUSION_SETTINGS_HEADER: &str = "x-weir-datafusion-settings";
 
+/// The header of a task that holds its session's settings of object stores, without their prefix, as a JSON
+/// object of texts. Secrets travel in it.
+pub const STORAGE_SETTINGS_HEADER: &str = "x-weir-storage-settings";
+
 /// A worker whose tasks share `runtime`, and `channels` to the other executors.
 pub(crate) fn worker(runtime: Arc<RuntimeEnv>, channels: Channels) -> Worker {
-    Worker::from_session_builder(TaskSession { channels })
+    let stores = StoresOfSessions::default();
+    Worker::from_session_builder(TaskSession { channels, stores })
         .with_runtime_env(runtime)
         .with_version(VERSION)
 }
 
 struct TaskSession {
     channels: Channels,
+    stores: StoresOfSessions,
 }
 
 #[async_trait]
@@ -53,6 +60,15 @@ impl WorkerSessionBuilder for TaskSession {
                 config.options_mut().set(&key, &value)?;
             }
         }
+        if let Some(settings) = headers.get(STORAGE_SETTINGS_HEADER) {
+            let stores = self.stores.with(settings.as_bytes())?;
+            let runtime = builder.runtime_env().get_or_insert_default();
+            *runtime = Arc::new(RuntimeEnv {
+                object_store_registry: stores,
+                ..runtime.as_ref().clone()
+            });
+        }
+        let config = builder.config().get_or_insert_default();
         if let Some(task) = config.get_extension::<DistributedTaskContext>() {
             config.set_extension(Arc::new(TaskSlot {
                 index: task.task_index,

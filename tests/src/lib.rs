@@ -23,4 +23,5 @@ pub mod ledger;
 pub mod process;
 pub mod python;
 pub mod requirements;
+pub mod s3;
 pub mod spark;

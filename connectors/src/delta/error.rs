@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
 use url::Url;
-use weir_plan::{Error, ErrorKind};
+use weir_plan::{Error, ErrorKind, find_own};
 
 /// `error` at the table at `url`, met while `doing` something to it ("loading", "committing to").
 pub(super) fn table_error(url: &Url, doing: &str, error: DeltaTableError) -> Error {
@@ -22,6 +22,9 @@ pub(super) fn no_table(url: &Url) -> Error {
 }
 
 fn kind_of(error: &DeltaTableError) -> ErrorKind {
+    if let Some(own) = find_own(error) {
+        return own.kind();
+    }
     match error {
         DeltaTableError::SchemaMismatch { .. } => ErrorKind::SchemaMismatch,
         DeltaTableError::UnsupportedColumnMapping { .. }

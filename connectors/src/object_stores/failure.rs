@@ -1,0 +1,71 @@
+//! What a store's failure means: its kind, and what to look at.
+
+use std::error::Error as StdError;
+
+use object_store::Error as StoreError;
+use object_store::client::{HttpError, HttpErrorKind};
+use weir_plan::{Error, ErrorKind, find_own};
+
+/// Who is asked when no other credentials are set: the machine's own service for them.
+const METADATA_SERVICE: &str = "169.254.169.254";
+
+/// `error` of the store at `root`, with a Weir error for its cause. What callers decide by stays as it
+/// is: that an object is there, is not, or has changed.
+pub(super) fn explained(root: &str, error: StoreError) -> StoreError {
+    let (kind, message) = match &error {
+        StoreError::AlreadyExists { .. }
+        | StoreError::Precondition { .. }
+        | StoreError::NotModified { .. }
+        | StoreError::NotSupported { .. }
+        | StoreError::NotImplemented { .. } => return error,
+        StoreError::NotFound { source, .. } if !source.to_string().contains("NoSuchBucket") => {
+            return error;
+        }
+        StoreError::NotFound { .. } => (
+            ErrorKind::NotFound,
+            format!("there is no bucket {root}; make it, or look at the URL and the endpoint"),
+        ),
+        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => (
+            ErrorKind::Storage,
+            format!(
+                "{root} refuses these credentials; look at settings weir.storage. and the environment, \
+                 and at what they may do there"
+            ),
+        ),
+        other if find_own(other).is_some() => return error,
+        other if other.to_string().contains(METADATA_SERVICE) => (
+            ErrorKind::Storage,
+            format!(
+                "there are no credentials for {root}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
+                 settings weir.storage.aws_access_key_id and aws_secret_access_key"
+            ),
+        ),
+        other => match is_out_of_reach(other) {
+            true => (
+                ErrorKind::Unavailable,
+                format!("{root} is out of reach; look at its endpoint, or try again later"),
+            ),
+            false => (ErrorKind::Storage, format!("{root} failed")),
+        },
+    };
+    StoreError::Generic {
+        store: "object store",
+        source: Box::new(Error::new(kind, message).with_source(error)),
+    }
+}
+
+/// No answer, or one that says to try later.
+fn is_out_of_reach(error: &StoreError) -> bool {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(current) = next {
+        if let Some(http) = current.downcast_ref::<HttpError>() {
+            return !matches!(http.kind(), HttpErrorKind::Decode);
+        }
+        next = current.source();
+    }
+    // The library keeps its type of a refused request to itself.
+    let text = error.to_string();
+    text.split_once("status code: ")
+        .and_then(|(_, rest)| rest.get(..3)?.parse::<u16>().ok())
+        .is_some_and(|status| status >= 500 || status == 429 || status == 408)
+}
