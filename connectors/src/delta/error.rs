@@ -21,8 +21,22 @@ pub(super) fn no_table(url: &Url) -> Error {
     )
 }
 
+/// The Weir error that caused `error`, if one did: what a store reported.
+pub(super) fn own_cause(error: &DeltaTableError) -> Option<&Error> {
+    // The kernel's own errors do not say what caused them.
+    let kernel = find::<delta_kernel::Error>(error);
+    find_own(error).or_else(|| match kernel? {
+        delta_kernel::Error::ObjectStore(error) => find_own(error),
+        delta_kernel::Error::Backtraced { source, .. } => match source.as_ref() {
+            delta_kernel::Error::ObjectStore(error) => find_own(error),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
 fn kind_of(error: &DeltaTableError) -> ErrorKind {
-    if let Some(own) = find_own(error) {
+    if let Some(own) = own_cause(error) {
         return own.kind();
     }
     match error {

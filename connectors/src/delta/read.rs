@@ -15,9 +15,9 @@ use deltalake::DeltaTable;
 use deltalake::kernel::Snapshot;
 use deltalake::logstore::LogStoreRef;
 use url::Url;
-use weir_plan::{Error, ErrorKind, Options, RemoteTasks, Result, find_own};
+use weir_plan::{Error, ErrorKind, Options, RemoteTasks, Result};
 
-use super::error::{no_table, table_error};
+use super::error::{no_table, own_cause, table_error};
 use super::live::live_files;
 use super::location::{is_vacant, log_store, table_url};
 use super::options::ReadVersion;
@@ -74,7 +74,7 @@ async fn load(
         .await
         .map_err(|error| match version {
             None => table_error(url, "reading the log of", error),
-            Some(_) if find_own(&error).is_some() => table_error(url, "reading the log of", error),
+            Some(_) if own_cause(&error).is_some() => table_error(url, "reading the log of", error),
             Some(version) => Error::new(
                 ErrorKind::NotFound,
                 format!("version {version} of delta table {url} cannot be read"),

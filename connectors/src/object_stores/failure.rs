@@ -48,10 +48,25 @@ pub(super) fn explained(root: &str, error: StoreError) -> StoreError {
             false => (ErrorKind::Storage, format!("{root} failed")),
         },
     };
+    let cause = brief(&error.to_string());
     StoreError::Generic {
         store: "object store",
-        source: Box::new(Error::new(kind, message).with_source(error)),
+        source: Box::new(Error::new(kind, message).with_source(cause)),
     }
+}
+
+/// `text` with no more of a store's answer than its code and message: some repeat the whole request.
+fn brief(text: &str) -> String {
+    let Some((before, answer)) = text.split_once("<?xml") else {
+        return text.to_owned();
+    };
+    let part = |name: &str| {
+        let (_, rest) = answer.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once("</")?.0)
+    };
+    let said = [part("Code"), part("Message")];
+    let said: Vec<&str> = said.into_iter().flatten().collect();
+    format!("{before}{}", said.join(": "))
 }
 
 /// No answer, or one that says to try later.
@@ -68,4 +83,20 @@ fn is_out_of_reach(error: &StoreError) -> bool {
     text.split_once("status code: ")
         .and_then(|(_, rest)| rest.get(..3)?.parse::<u16>().ok())
         .is_some_and(|status| status >= 500 || status == 429 || status == 408)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_refused_request_the_code_and_message_are_kept() {
+        let text = "GET http://s3/a - 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>SignatureDoesNotMatch\
+                    </Code><Message>no match</Message><StringToSign>AWS4 a b c</StringToSign></Error>";
+        assert_eq!(
+            brief(text),
+            "GET http://s3/a - 403 Forbidden: SignatureDoesNotMatch: no match"
+        );
+        assert_eq!(brief("no answer"), "no answer");
+    }
 }

@@ -38,7 +38,7 @@ async fn store_that_refuses_or_is_not_there_is_named_and_put_right_the_job_runs(
     let topic = broker.new_topic("s3.bad", 1).await;
     let record = |n: usize| Record::of(format!("v{n}"));
     let produced = broker.producer().produce_n(&topic, 1, 20, record).await;
-    let bucket = lake.table_url("").replace("/tables/", "");
+    let bucket = lake.url_of("").trim_end_matches('/').to_owned();
     let job = Bronze::new(broker, &lake, &[&topic])
         .arg("--conf", "weir.storage.max_retries=1")
         .envs(server.environment());
