@@ -90,6 +90,11 @@ impl Bronze {
         self.checkpoint_path.clone()
     }
 
+    /// What messages call the checkpoint: a path, or the URL of a place in a store.
+    pub fn checkpoint_shown(&self) -> String {
+        self.checkpoint.trim_start_matches("file://").to_owned()
+    }
+
     pub fn start(&self) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir-test-node"));
         command

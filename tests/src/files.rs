@@ -54,11 +54,6 @@ impl TempLake {
         Self { directory, bucket }
     }
 
-    /// Whether it is on an object store.
-    pub fn is_remote(&self) -> bool {
-        self.bucket.is_some()
-    }
-
     /// The lake's root.
     pub fn path(&self) -> &Path {
         self.directory.path()

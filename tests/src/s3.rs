@@ -1,7 +1,8 @@
 //! A real S3-compatible server: Versity's S3 gateway over a directory, built once per version into the user's cache by Go.
 //!
-//! It honours conditional puts (`If-None-Match: *`), also of writers at one moment. Objects are files: `s3://bucket/key` is
-//! `ROOT/bucket/key`, which lets a test look at a table, and damage it, as it would on a local disk.
+//! It honours conditional puts (`If-None-Match: *`), also of writers at one moment. Objects are files, with what else is known of them in
+//! their extended attributes: `s3://bucket/key` is `ROOT/bucket/key`, which lets a test look at a table, and damage it, as it would on a
+//! local disk.
 //!
 //! A program that finds [`ROOT_VARIABLE`] in its environment is run with the server of `weir-test-s3`: its lakes are buckets of it.
 
@@ -56,7 +57,6 @@ impl S3Server {
             .tempdir()
             .expect("a temporary directory");
         fs::create_dir(directory.path().join("buckets")).expect("a directory can be made");
-        fs::create_dir(directory.path().join("meta")).expect("a directory can be made");
         let mut server = Self {
             program,
             directory,
@@ -81,8 +81,7 @@ impl S3Server {
         command
             .args(["--port", &format!("{}:{}", Ipv4Addr::LOCALHOST, self.port)])
             .args(["--access", ACCESS_KEY, "--secret", SECRET_KEY])
-            .args(["--quiet", "--keep-alive", "posix", "--sidecar"])
-            .arg(self.directory.path().join("meta"))
+            .args(["--quiet", "--keep-alive", "posix"])
             .arg(self.root())
             // What a test sets for its own clients is not for the server.
             .env_remove("AWS_ENDPOINT_URL")
