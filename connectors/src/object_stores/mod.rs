@@ -6,9 +6,9 @@
 //!
 //! What the module guarantees:
 //! - a store is written to by a conditional put only after it was seen to refuse one
-//!   ([`guarded`]): commits and checkpoints rest on that;
+//!   (`guarded`): commits and checkpoints rest on that;
 //! - a setting that no store knows is refused by name, and no value of one is shown;
-//! - a failure has a kind that says whether to try again, and what to look at ([`failure`]).
+//! - a failure has a kind that says whether to try again, and what to look at (`failure`).
 
 mod config;
 mod failure;

@@ -110,4 +110,7 @@ async fn table_that_is_not_there_and_files_on_s3_are_refused_by_name() {
     let error = session.read().parquet(&table).await.unwrap_err();
     assert_eq!(error.kind(), weir::ErrorKind::Unsupported, "{error}");
     assert!(error.to_string().contains(&table), "{error}");
+    let named = format!("s3://key:{OTHER_SECRET}@lake/t");
+    let error = session.read().parquet(&named).await.unwrap_err();
+    assert!(!error.to_string().contains(OTHER_SECRET), "{error}");
 }
