@@ -42,12 +42,14 @@ pub struct DeltaTable {
 }
 
 impl DeltaTable {
-    /// The table at `location`, a path or a `file://` URL, at its newest version.
+    /// The table at `location`, a path or the URL of a directory or of an object store, at its newest
+    /// version.
     ///
     /// # Errors
-    /// `NotFound` when there is none; `Unsupported` for a location that is not local.
+    /// `NotFound` when there is none; `Unsupported` for a scheme there is no store for; `Unavailable` when
+    /// the store is out of reach.
     pub async fn for_path(session: &Session, location: &str) -> Result<Self> {
-        let (version, provider) = read_version(location, &Options::new()).await?;
+        let (version, provider) = read_version(location, &Options::new(), session.stores()).await?;
         Ok(Self {
             session: session.clone(),
             location: location.to_owned(),

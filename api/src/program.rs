@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
@@ -14,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use weir_connectors::ObjectStores;
 use weir_executor::Executor;
 use weir_plan::{Error, ErrorKind, Result};
 use weir_rpc::Security;
@@ -136,7 +138,9 @@ fn executor_runtime(json: &str) -> Result<Runtime> {
 /// Serves until its stdin ends, which it does with the process that started it.
 async fn executor(json: &str) -> Result<()> {
     let role = role(json)?;
-    let environment = runtime_env(role.memory_bytes, role.local_dir.as_deref())?;
+    // Each task brings its session's settings over the environment's.
+    let stores = Arc::new(ObjectStores::try_new([])?);
+    let environment = runtime_env(role.memory_bytes, role.local_dir.as_deref(), &stores)?;
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let security = Security::from_environment()?;
     let executor = Executor::bind(anywhere, None, environment, security).await?;

@@ -7,6 +7,7 @@ pub mod delta;
 pub mod files;
 pub mod kafka;
 pub mod local_path;
+pub mod object_stores;
 
 mod leaves;
 mod write_metrics;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use weir_plan::NodeCodec;
 
 pub use leaves::{SharedLeaf, shared_leaf};
+pub use object_stores::ObjectStores;
 
 /// The codec of every plan node of this crate.
 #[must_use]

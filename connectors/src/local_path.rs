@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use url::Url;
+use weir_plan::object_url::object_url;
 use weir_plan::{Error, Result};
 
 /// The absolute path of `location`, with its `.` and `..`. In messages it is the location of `what` ("a
@@ -24,9 +25,11 @@ pub(crate) fn absolute_path(location: &str, what: &str, before: &str) -> Result<
             ))
         })?,
         Ok(url) if trimmed.contains("://") => {
+            // One with a secret in it is refused there, and not repeated.
+            object_url(trimmed, before)?;
             return Err(Error::unsupported(format!(
-                "{before} {location:?}: this build reads and writes local files only, not {}://; \
-                 use a path or a file:// URL",
+                "{before} {location:?}: files are read and written on local disks only, not at {}://; \
+                 use a path or a file:// URL, or a delta table",
                 url.scheme()
             )));
         }

@@ -13,9 +13,12 @@ mod membership;
 mod memory;
 mod plans;
 mod server;
+mod stores;
 mod worker;
 
 pub use channels::Channels;
 pub use membership::{Membership, belong};
 pub use server::{Announcement, Executor};
-pub use worker::{DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SESSION_HEADER, VERSION};
+pub use worker::{
+    DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SESSION_HEADER, STORAGE_SETTINGS_HEADER, VERSION,
+};

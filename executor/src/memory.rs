@@ -8,36 +8,32 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{
     FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 
-/// The environments of sessions with a limit, each as long as a task of its session runs.
+/// The pools of sessions with a limit, each as long as a task of its session runs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SessionMemory {
-    open: Arc<Mutex<HashMap<String, Weak<RuntimeEnv>>>>,
+    open: Arc<Mutex<HashMap<String, Weak<SessionPool>>>>,
 }
 
 impl SessionMemory {
-    /// `executor`'s environment with at most `bytes` for all tasks of `session` together.
-    pub(crate) fn environment(
+    /// At most `bytes` of `executor`'s for all tasks of `session` together.
+    pub(crate) fn pool(
         &self,
         session: &str,
         bytes: usize,
-        executor: &RuntimeEnv,
-    ) -> Result<Arc<RuntimeEnv>, DataFusionError> {
+        executor: &Arc<dyn MemoryPool>,
+    ) -> Arc<dyn MemoryPool> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, environment| environment.strong_count() > 0);
-        if let Some(environment) = open.get(session).and_then(Weak::upgrade) {
-            return Ok(environment);
+        open.retain(|_, pool| pool.strong_count() > 0);
+        if let Some(pool) = open.get(session).and_then(Weak::upgrade) {
+            return pool;
         }
-        let pool = SessionPool {
+        let pool = Arc::new(SessionPool {
             own: FairSpillPool::new(bytes),
-            executor: Arc::clone(&executor.memory_pool),
-        };
-        let environment = RuntimeEnvBuilder::from_runtime_env(executor)
-            .with_memory_pool(Arc::new(pool))
-            .build_arc()?;
-        open.insert(session.to_owned(), Arc::downgrade(&environment));
-        Ok(environment)
+            executor: Arc::clone(executor),
+        });
+        open.insert(session.to_owned(), Arc::downgrade(&pool));
+        pool
     }
 }
 
@@ -109,23 +105,16 @@ impl MemoryPool for SessionPool {
 mod tests {
     use super::*;
 
-    fn executor(bytes: usize) -> RuntimeEnv {
-        RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(bytes)))
-            .build()
-            .unwrap()
-    }
-
     #[test]
     fn tasks_of_a_session_share_its_limit_and_the_executors() {
-        let executor = executor(1000);
+        let executor: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(1000));
         let memory = SessionMemory::default();
-        let one = memory.environment("one", 600, &executor).unwrap();
-        let again = memory.environment("one", 600, &executor).unwrap();
-        let other = memory.environment("other", 600, &executor).unwrap();
-        let first = MemoryConsumer::new("first").register(&one.memory_pool);
-        let second = MemoryConsumer::new("second").register(&again.memory_pool);
-        let third = MemoryConsumer::new("third").register(&other.memory_pool);
+        let one = memory.pool("one", 600, &executor);
+        let again = memory.pool("one", 600, &executor);
+        let other = memory.pool("other", 600, &executor);
+        let first = MemoryConsumer::new("first").register(&one);
+        let second = MemoryConsumer::new("second").register(&again);
+        let third = MemoryConsumer::new("third").register(&other);
         first.try_grow(500).unwrap();
         // Its session's is used up.
         let error = second.try_grow(200).unwrap_err();
@@ -136,8 +125,8 @@ mod tests {
         // The executor's is.
         assert!(third.try_grow(550).is_err());
         third.try_grow(500).unwrap();
-        assert_eq!(executor.memory_pool.reserved(), 1000);
+        assert_eq!(executor.reserved(), 1000);
         drop((first, second, third));
-        assert_eq!(executor.memory_pool.reserved(), 0);
+        assert_eq!(executor.reserved(), 0);
     }
 }

@@ -16,6 +16,7 @@ use weir_plan::{Error, TaskSlot, WeirCodec};
 use crate::channels::Channels;
 use crate::guard::PanicGuard;
 use crate::memory::SessionMemory;
+use crate::stores::StoresOfSessions;
 
 /// What executors and sessions of one cluster have to agree on.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -30,12 +31,16 @@ pub const SESSION_HEADER: &str = "x-weir-session";
 /// executor's memory, if there is such a limit.
 pub const MEMORY_HEADER: &str = "x-weir-session-memory";
 
+/// The header of a task that holds its session's settings of object stores, without their prefix, as a JSON
+/// object of texts. Secrets travel in it.
+pub const STORAGE_SETTINGS_HEADER: &str = "x-weir-storage-settings";
+
 /// A worker whose tasks share `runtime`, and `channels` to the other executors.
 pub(crate) fn worker(runtime: Arc<RuntimeEnv>, channels: Channels) -> Worker {
     let session = TaskSession {
         channels,
         memory: SessionMemory::default(),
-        runtime: Arc::clone(&runtime),
+        stores: StoresOfSessions::default(),
     };
     Worker::from_session_builder(session)
         .with_runtime_env(runtime)
@@ -45,7 +50,7 @@ pub(crate) fn worker(runtime: Arc<RuntimeEnv>, channels: Channels) -> Worker {
 struct TaskSession {
     channels: Channels,
     memory: SessionMemory,
-    runtime: Arc<RuntimeEnv>,
+    stores: StoresOfSessions,
 }
 
 #[async_trait]
@@ -68,6 +73,15 @@ impl WorkerSessionBuilder for TaskSession {
                 config.options_mut().set(&key, &value)?;
             }
         }
+        if let Some(settings) = headers.get(STORAGE_SETTINGS_HEADER) {
+            let stores = self.stores.with(settings.as_bytes())?;
+            let runtime = builder.runtime_env().get_or_insert_default();
+            *runtime = Arc::new(RuntimeEnv {
+                object_store_registry: stores,
+                ..runtime.as_ref().clone()
+            });
+        }
+        let config = builder.config().get_or_insert_default();
         if let Some(task) = config.get_extension::<DistributedTaskContext>() {
             config.set_extension(Arc::new(TaskSlot {
                 index: task.task_index,
@@ -80,8 +94,11 @@ impl WorkerSessionBuilder for TaskSession {
             let bytes: u64 = bytes.parse().map_err(|_| damaged())?;
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
             let session = text(SESSION_HEADER).ok_or_else(damaged)?;
-            let environment = self.memory.environment(session, bytes, &self.runtime)?;
-            builder = builder.with_runtime_env(environment);
+            let runtime = builder.runtime_env().get_or_insert_default();
+            *runtime = Arc::new(RuntimeEnv {
+                memory_pool: self.memory.pool(session, bytes, &runtime.memory_pool),
+                ..runtime.as_ref().clone()
+            });
         }
         Ok(builder
             .with_distributed_user_codec(WeirCodec::new(node_codecs()))

@@ -173,6 +173,10 @@ impl From<DataFusionError> for Error {
         match unwrap_external(error) {
             Ok(own) => own,
             Err(foreign) => {
+                // Of an object store: it cannot be taken out of what is around it.
+                if let Some(own) = find_own(&foreign) {
+                    return Self::new(own.kind, own.to_string());
+                }
                 if let Some(message) = unknown_column(&foreign) {
                     return Self::invalid_plan(message);
                 }
@@ -222,7 +226,9 @@ fn unwrap_external(error: DataFusionError) -> std::result::Result<Error, DataFus
     }
 }
 
-fn find_own<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
+/// The Weir error that caused `error`, if one did.
+#[must_use]
+pub fn find_own<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
     let mut next = Some(error);
     while let Some(current) = next {
         if let Some(own) = current.downcast_ref::<Error>() {

@@ -9,6 +9,7 @@ pub mod error;
 pub mod functions;
 pub mod logical;
 pub mod manifest;
+pub mod object_url;
 pub mod options;
 pub mod placement;
 pub mod settings;
@@ -17,7 +18,7 @@ pub mod source;
 pub mod stream_table;
 
 pub use codec::{NodeCodec, WeirCodec};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, find_own};
 pub use options::{OptionSpec, Options};
 pub use placement::{RemoteTasks, TaskSlot};
 pub use settings::Settings;

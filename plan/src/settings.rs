@@ -1,9 +1,11 @@
 //! Session settings: each declared once, with its type, default and meaning.
 //!
-//! Keys under `weir.` are Weir's and listed in [`SETTINGS`]; keys under `datafusion.` go to
-//! DataFusion's own configuration. Any other key, and any value that does not parse, is refused.
+//! Keys under `weir.` are Weir's and listed in [`SETTINGS`]; keys under `weir.storage.` are those of
+//! object stores ([`STORAGE_PREFIX`]); keys under `datafusion.` go to DataFusion's own configuration.
+//! Any other key, and any value that does not parse, is refused.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -97,6 +99,23 @@ pub const MIN_BATCHES_TO_RETAIN: SettingSpec = SettingSpec {
     doc: "batches kept in a checkpoint's logs; at least 2",
 };
 
+/// What settings of object stores begin with. What follows is a key of the store's
+/// (`weir.storage.aws_endpoint_url`), for all buckets, or for one
+/// (`weir.storage.bucket.lake.aws_endpoint_url`). Their values may be secrets.
+pub const STORAGE_PREFIX: &str = "weir.storage.";
+
+/// What Spark's users set for S3, and its name here. Spark's `spark.hadoop.fs.s3a.` keys.
+const HADOOP_S3A: &[(&str, &str)] = &[
+    ("access.key", "aws_access_key_id"),
+    ("secret.key", "aws_secret_access_key"),
+    ("session.token", "aws_session_token"),
+    ("endpoint", "aws_endpoint_url"),
+    ("endpoint.region", "aws_region"),
+    ("connection.ssl.enabled", "allow_http"),
+    ("path.style.access", "aws_virtual_hosted_style_request"),
+    ("attempts.maximum", "max_retries"),
+];
+
 /// Every setting of Weir's own.
 pub const SETTINGS: &[SettingSpec] = &[
     SHUFFLE_PARTITIONS,
@@ -113,9 +132,29 @@ pub const SETTINGS: &[SettingSpec] = &[
 ];
 
 /// A session's settings: what was set, over the defaults.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Settings {
     values: BTreeMap<String, String>,
+}
+
+/// Without the values of object stores' settings.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self
+            .values
+            .iter()
+            .map(|(key, value)| (key, shown(key, value)));
+        f.debug_map().entries(shown).finish()
+    }
+}
+
+/// `value` of setting `key` as it may be shown: those of object stores are not.
+#[must_use]
+pub fn shown<'a>(key: &str, value: &'a str) -> &'a str {
+    match key.starts_with(STORAGE_PREFIX) {
+        true => "***",
+        false => value,
+    }
 }
 
 impl Settings {
@@ -130,10 +169,21 @@ impl Settings {
     /// # Errors
     /// `InvalidArgument` for an unknown key (naming the nearest) or a value that does not parse.
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        if key.starts_with("datafusion.") {
-            // DataFusion itself checks these when the session is built.
+        if key.starts_with("datafusion.") || key.starts_with(STORAGE_PREFIX) {
+            // DataFusion and the stores themselves check these when the session is built.
             self.values.insert(key.to_owned(), value.to_owned());
             return Ok(());
+        }
+        if let Some(key) = key.strip_prefix("spark.hadoop.fs.s3a.") {
+            let own = HADOOP_S3A.iter().find(|(theirs, _)| *theirs == key);
+            let own = own.map_or_else(
+                || "settings of object stores begin with".to_owned(),
+                |(_, own)| format!("use {STORAGE_PREFIX}{own}; such settings begin with"),
+            );
+            return Err(Error::invalid_argument(format!(
+                "setting \"spark.hadoop.fs.s3a.{key}\" is Hadoop's, which is not here: {own} \
+                 {STORAGE_PREFIX:?}"
+            )));
         }
         if !SETTINGS.iter().any(|spec| spec.key == key) {
             return Err(Error::invalid_argument(format!(
@@ -172,6 +222,13 @@ impl Settings {
             .iter()
             .filter(|(key, _)| key.starts_with("datafusion."))
             .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// What was set under [`STORAGE_PREFIX`], without it. Values may be secrets.
+    pub fn storage(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values
+            .iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix(STORAGE_PREFIX)?, value.as_str())))
     }
 
     /// [`SHUFFLE_PARTITIONS`], or `threads`.
@@ -372,6 +429,32 @@ mod tests {
                 .contains("did you mean \"weir.sql.shuffle.partitions\""),
             "{error}"
         );
+    }
+
+    #[test]
+    fn values_of_object_stores_are_shown_nowhere() {
+        let mut settings = Settings::new();
+        let key = "weir.storage.aws_secret_access_key";
+        settings.set(key, "hunter2").unwrap();
+        settings.set("weir.memory.limit", "1GB").unwrap();
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("1GB"), "{shown}");
+        let stored: Vec<_> = settings.storage().collect();
+        assert_eq!(stored, [("aws_secret_access_key", "hunter2")]);
+    }
+
+    #[test]
+    fn hadoops_settings_are_refused_with_their_names_here() {
+        let error = Settings::new()
+            .set("spark.hadoop.fs.s3a.secret.key", "hunter2")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("weir.storage.aws_secret_access_key"),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]

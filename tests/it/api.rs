@@ -65,7 +65,8 @@ async fn unknown_column_is_refused_with_the_nearest() {
     let error = session.sql("select topc from records").await.unwrap_err();
     assert_eq!(error.to_string(), expected);
 
-    let table = TempLake::new().table_url("t");
+    let lake = TempLake::new();
+    let table = lake.table_url("t");
     let writer = rows.write().format("delta").partition_by(["topc"]);
     let error = writer.save(&table).await.unwrap_err();
     expect_parts(&error.to_string(), &["\"topc\""]);

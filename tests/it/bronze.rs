@@ -1,6 +1,7 @@
 //! Runs `kafka_to_bronze` as a child process, the way a user does, with faults where a test wants
 //! them.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Bronze {
     environment: Vec<(String, String)>,
     pub table: String,
     pub checkpoint: String,
+    table_path: PathBuf,
+    checkpoint_path: PathBuf,
 }
 
 impl Bronze {
@@ -36,6 +39,8 @@ impl Bronze {
             environment: Vec::new(),
             table: table.clone(),
             checkpoint: checkpoint.clone(),
+            table_path: lake.table("bronze"),
+            checkpoint_path: lake.checkpoint("bronze"),
         };
         job = job.arg("--bootstrap-servers", bootstrap);
         job.arg("--out", table).arg("--checkpoint", checkpoint)
@@ -63,6 +68,12 @@ impl Bronze {
         self
     }
 
+    /// What it takes to reach a store.
+    pub fn envs(self, more: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        more.into_iter()
+            .fold(self, |job, (name, value)| job.env(name, value))
+    }
+
     /// A process that dies, or pauses, at a step: see `weir-test-node`.
     pub fn fault(self, fault: &str, at: &str) -> Self {
         let table = self.table_path().display().to_string();
@@ -71,12 +82,17 @@ impl Bronze {
             .env("WEIR_FAULT_TABLE", table)
     }
 
-    pub fn table_path(&self) -> std::path::PathBuf {
-        self.table.trim_start_matches("file://").into()
+    pub fn table_path(&self) -> PathBuf {
+        self.table_path.clone()
     }
 
-    pub fn checkpoint_path(&self) -> std::path::PathBuf {
-        self.checkpoint.trim_start_matches("file://").into()
+    pub fn checkpoint_path(&self) -> PathBuf {
+        self.checkpoint_path.clone()
+    }
+
+    /// What messages call the checkpoint: a path, or the URL of a place in a store.
+    pub fn checkpoint_shown(&self) -> String {
+        self.checkpoint.trim_start_matches("file://").to_owned()
     }
 
     pub fn start(&self) -> Process {

@@ -29,6 +29,7 @@ mod job;
 mod jobs;
 mod kill;
 mod layers;
+mod object_stores;
 mod offsets;
 mod pipeline;
 mod records;

@@ -1,33 +1,57 @@
 //! Directories that a test writes tables, checkpoints and markers in.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
 use crate::requirements::{Unavailable, require_or_skip};
+use crate::s3::{ROOT_VARIABLE, S3Server};
 
 /// An empty lake in a temporary directory, removed when dropped, also when the test panics.
 ///
-/// `WEIR_TEST_KEEP=1` keeps it and says where it is.
+/// `WEIR_TEST_KEEP=1` keeps it and says where it is. Under [`ROOT_VARIABLE`] it is a bucket of that server: paths are those of its
+/// files, URLs are the bucket's.
 #[derive(Debug)]
 pub struct TempLake {
     directory: TempDir,
+    bucket: Option<String>,
 }
 
 impl TempLake {
     /// A new, empty lake.
     pub fn new() -> Self {
-        let mut directory = tempfile::Builder::new()
-            .prefix("weir-lake-")
-            .tempdir()
-            .expect("a temporary directory");
+        match std::env::var_os(ROOT_VARIABLE) {
+            Some(root) => Self::of_bucket(Path::new(&root)),
+            None => Self::over(
+                tempfile::Builder::new().prefix("weir-lake-").tempdir(),
+                None,
+            ),
+        }
+    }
+
+    /// A new, empty lake on `server`: a bucket of its own.
+    pub fn on(server: &S3Server) -> Self {
+        Self::of_bucket(&server.root())
+    }
+
+    fn of_bucket(root: &Path) -> Self {
+        // A bucket's name has no capital letters.
+        let bucket = format!("weir-lake-{}", uuid::Uuid::new_v4().simple());
+        let mut name = tempfile::Builder::new();
+        let directory = name.prefix(&bucket).rand_bytes(0).tempdir_in(root);
+        Self::over(directory, Some(bucket))
+    }
+
+    fn over(directory: io::Result<TempDir>, bucket: Option<String>) -> Self {
+        let mut directory = directory.expect("a temporary directory");
         if std::env::var_os("WEIR_TEST_KEEP").is_some_and(|value| value == "1") {
             directory.disable_cleanup(true);
             eprintln!("kept: {}", directory.path().display());
         }
-        Self { directory }
+        Self { directory, bucket }
     }
 
     /// The lake's root.
@@ -40,14 +64,26 @@ impl TempLake {
         self.directory.path().join("tables").join(name)
     }
 
-    /// The same, as the `file://` URL that a job is given.
+    /// The same, as the URL that a job is given.
     pub fn table_url(&self, name: &str) -> String {
-        file_url(&self.table(name))
+        self.url(&self.table(name))
     }
 
-    /// A streaming query's checkpoint location, as a `file://` URL. Nothing is created.
+    /// A streaming query's checkpoint location, as a URL. Nothing is created.
     pub fn checkpoint_url(&self, name: &str) -> String {
-        file_url(&self.checkpoint(name))
+        self.url(&self.checkpoint(name))
+    }
+
+    /// The URL of a place below the lake's root.
+    pub fn url_of(&self, relative: &str) -> String {
+        self.url(&self.directory.path().join(relative))
+    }
+
+    fn url(&self, path: &Path) -> String {
+        match (&self.bucket, path.strip_prefix(self.directory.path())) {
+            (Some(bucket), Ok(key)) => format!("s3://{bucket}/{}", key.display()),
+            _ => file_url(path),
+        }
     }
 
     /// A streaming query's checkpoint directory. Nothing is created.

@@ -26,4 +26,5 @@ pub mod process;
 pub mod proxy;
 pub mod python;
 pub mod requirements;
+pub mod s3;
 pub mod spark;

@@ -61,11 +61,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass(
-    mut client: TcpStream,
-    target: SocketAddr,
-    mut network: watch::Receiver<Network>,
-) {
+async fn pass(mut client: TcpStream, target: SocketAddr, mut network: watch::Receiver<Network>) {
     let silent = *network.borrow() == Network::Silent;
     if silent {
         hold(client, network).await;

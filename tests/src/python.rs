@@ -30,6 +30,7 @@ const READ_WITHIN: Duration = Duration::from_secs(180);
 #[derive(Debug, Clone)]
 pub struct Python {
     interpreter: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 /// Python with its packages, installed by the first test on this machine that asks.
@@ -158,6 +159,17 @@ pub enum Offsets {
 }
 
 impl Python {
+    /// The same, with more in its environment: how to reach an object store.
+    pub fn with_environment(
+        mut self,
+        more: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        let more = more.into_iter();
+        self.environment
+            .extend(more.map(|(name, value)| (name.to_owned(), value)));
+        self
+    }
+
     /// Summarises the latest version of a table.
     pub async fn read_delta(&self, url: &str) -> DeltaSummary {
         self.summary(&[url]).await
@@ -226,7 +238,8 @@ impl Python {
         command
             .arg("-B")
             .arg(support("python").join(script))
-            .args(args);
+            .args(args)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 }
@@ -267,6 +280,7 @@ fn install() -> Result<Python, Unavailable> {
     })?;
     Ok(Python {
         interpreter: environment.join("bin/python"),
+        environment: Vec::new(),
     })
 }
 

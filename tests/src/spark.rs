@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::process::Process;
 use crate::requirements::{Unavailable, require_or_skip, require_program, support};
+use crate::s3::ROOT_VARIABLE;
 
 /// The first use downloads Spark.
 const VERIFY_WITHIN: Duration = Duration::from_secs(900);
@@ -28,12 +29,20 @@ impl Spark {
     /// [`crate::python::DeltaSummary`].
     pub async fn read_delta(self, url: &str) -> Value {
         let mut command = Command::new(support("spark/verify.sh"));
-        command.arg(url).stdin(Stdio::null());
+        command.arg(files_of(url)).stdin(Stdio::null());
         Process::spawn(command)
             .wait(VERIFY_WITHIN)
             .await
             .expect_success()
             .last_json()
+    }
+}
+
+/// Spark is not set up for object stores: it reads the files that a bucket of the tests' server is.
+fn files_of(url: &str) -> String {
+    match (std::env::var(ROOT_VARIABLE), url.strip_prefix("s3://")) {
+        (Ok(root), Some(key)) => format!("file://{root}/{key}"),
+        _ => url.to_owned(),
     }
 }
 

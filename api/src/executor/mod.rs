@@ -4,11 +4,13 @@ mod work_dir;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use url::Url;
+use weir_connectors::ObjectStores;
 use weir_executor::{Executor, Membership, belong};
 use weir_plan::settings::MEMORY_LIMIT;
 use weir_plan::{Error, Result, Settings};
@@ -56,7 +58,9 @@ pub async fn serve_executor(options: ExecutorOptions) -> Result<()> {
     let memory_bytes = settings.memory_limit_bytes(machine_memory_bytes())?;
     let mut signals = StopSignals::listen()?;
     let dir = WorkDir::make(options.dir.unwrap_or_else(std::env::temp_dir))?;
-    let environment = runtime_env(memory_bytes, Some(dir.path()))?;
+    // Sessions bring the settings of theirs; what they leave out is the environment's.
+    let stores = Arc::new(ObjectStores::try_new([])?);
+    let environment = runtime_env(memory_bytes, Some(dir.path()), &stores)?;
     let security = options.security;
     let advertised = options.advertised.as_deref();
     let executor =

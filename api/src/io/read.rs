@@ -78,7 +78,8 @@ impl DataFrameReader {
         match self.known_format()?.as_str() {
             "delta" => {
                 self.check_no_schema("delta")?;
-                let table = delta::read_table(location, &self.options).await?;
+                let table =
+                    delta::read_table(location, &self.options, self.session.stores()).await?;
                 self.frame(table)
             }
             "parquet" | "json" => self.load_paths([location]).await,

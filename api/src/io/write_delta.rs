@@ -26,9 +26,10 @@ pub(super) struct DeltaWrite<'a> {
 
 /// Writes in one commit.
 pub(super) async fn save(write: DeltaWrite<'_>) -> Result<()> {
-    let sink = DeltaSink::try_new(write.location, write.partition_by, &write.options)?;
     let input: LogicalPlan = write.frame.plan().clone();
     let session = write.frame.session();
+    let stores = session.stores();
+    let sink = DeltaSink::try_new(write.location, write.partition_by, &write.options, stores)?;
     let runner = SessionRunner(session.runner());
     let mode = match (write.mode, write.expected_version) {
         (SaveMode::Overwrite, expected) => {

@@ -1,12 +1,13 @@
 //! Streaming writes: from a dataframe to a started query.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use url::Url;
 use weir_connectors::delta::DeltaSink;
 use weir_connectors::local_path::without_dots;
+use weir_plan::object_url::root_of;
 use weir_plan::{Error, Options, Result, StreamSink as _};
 use weir_streaming::{
     Clock, DryRun, QueryListener, QuerySpec, StreamingQuery, SystemClock, Trigger, store,
@@ -150,10 +151,11 @@ impl DataStreamWriter {
                 "option {CHECKPOINT_LOCATION:?} is required: a directory that only this query uses"
             ))
         })?;
-        let sink = DeltaSink::try_new(location, self.partition_by, &self.options)?;
-        let checkpoint = store::open(&checkpoint)?;
-        check_apart(&sink.location(), &checkpoint.location())?;
         let session = self.frame.session();
+        let stores = session.stores();
+        let sink = DeltaSink::try_new(location, self.partition_by, &self.options, stores)?;
+        let checkpoint = store::open(&checkpoint, stores)?;
+        check_apart(&sink.location(), &checkpoint.location())?;
         let mut listeners = session.listeners();
         listeners.extend(self.listeners);
         Ok(QuerySpec {
@@ -174,13 +176,13 @@ impl DataStreamWriter {
 /// batch a second time. VACUUM spares names that begin with "_" or ".", where Spark's users keep
 /// checkpoints, too.
 fn check_apart(table: &str, checkpoint: &str) -> Result<()> {
-    let path = Url::parse(table)
-        .ok()
-        .and_then(|url| url.to_file_path().ok());
-    let Some(table_path) = path else {
+    let Some(table_path) = Url::parse(table).ok().and_then(path_of) else {
         return Ok(());
     };
-    let checkpoint_path = without_dots(Path::new(checkpoint));
+    let checkpoint_path = match Url::parse(checkpoint).ok().and_then(path_of) {
+        Some(path) => path,
+        None => without_dots(Path::new(checkpoint)),
+    };
     let Ok(below) = checkpoint_path.strip_prefix(&table_path) else {
         return Ok(());
     };
@@ -195,6 +197,17 @@ fn check_apart(table: &str, checkpoint: &str) -> Result<()> {
         "checkpoint {checkpoint} lies in the table {table}, where VACUUM would delete it; \
          put it beside the table, or below a directory like _checkpoints in it"
     )))
+}
+
+/// A path that lies below another's if the place of `url` does: of an object store, with its root first.
+fn path_of(url: Url) -> Option<PathBuf> {
+    match url.scheme() {
+        "file" => url.to_file_path().ok(),
+        _ if url.has_host() => {
+            Some(PathBuf::from(root_of(&url)).join(url.path().trim_matches('/')))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -219,6 +232,17 @@ mod tests {
             "/lake/my table/../ck",
             "/lake/my table/_checkpoints/q",
             "memory:///",
+            "s3://lake/my table/ck",
+        ] {
+            check_apart(table, apart).unwrap();
+        }
+        let table = "s3://lake/silver/orders/";
+        check_apart(table, "s3://lake/silver/orders/ck").unwrap_err();
+        for apart in [
+            "s3://lake/silver/orders2",
+            "s3://lake2/silver/orders/ck",
+            "s3://lake/silver/orders/_checkpoints/q",
+            "/lake/silver/orders/ck",
         ] {
             check_apart(table, apart).unwrap();
         }

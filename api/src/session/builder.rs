@@ -1,6 +1,7 @@
 //! Builds a session: settings are checked here, before anything runs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -10,9 +11,10 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use weir_connectors::ObjectStores;
 use weir_plan::logical::WeirQueryPlanner;
 use weir_plan::settings::{
-    EXECUTOR_CORES, EXECUTOR_INSTANCES, EXECUTOR_MEMORY, QUEUE_TIMEOUT, SettingSpec,
+    EXECUTOR_CORES, EXECUTOR_INSTANCES, EXECUTOR_MEMORY, QUEUE_TIMEOUT, SettingSpec, shown,
 };
 use weir_plan::{Error, ErrorKind, Result, Settings};
 
@@ -53,11 +55,26 @@ pub struct SessionBuilder {
     request: Request,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 struct Request {
     app_name: Option<String>,
     master: Option<String>,
     config: Vec<(String, String)>,
+}
+
+/// Without the values of object stores' settings.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = self.config.iter();
+        let config: Vec<_> = config
+            .map(|(key, value)| (key, shown(key, value)))
+            .collect();
+        f.debug_struct("Request")
+            .field("app_name", &self.app_name)
+            .field("master", &self.master)
+            .field("config", &config)
+            .finish()
+    }
 }
 
 impl SessionBuilder {
@@ -125,11 +142,13 @@ async fn build(request: &Request) -> Result<Session> {
     };
     let mut settings = Settings::new();
     if let Ok(text) = std::env::var(CONF_VARIABLE) {
+        // It may hold secrets, and the parser's error quotes what it met.
         let given: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|error| {
             Error::invalid_argument(format!(
-                "{CONF_VARIABLE} is {text:?}, which is no JSON object of texts"
+                "{CONF_VARIABLE} is no JSON object of texts (line {}, column {})",
+                error.line(),
+                error.column()
             ))
-            .with_source(error)
         })?;
         for (key, value) in &given {
             settings
@@ -162,7 +181,8 @@ async fn build(request: &Request) -> Result<Session> {
             (threads, Some(executors))
         }
     };
-    let context = context(threads, &settings, executors.as_ref())?;
+    let stores = Arc::new(ObjectStores::try_new(settings.storage())?);
+    let context = context(threads, &settings, &stores, executors.as_ref())?;
     let round_robin = settings
         .datafusion()
         .any(|(key, value)| key == ROUND_ROBIN && value.trim().eq_ignore_ascii_case("true"));
@@ -173,6 +193,7 @@ async fn build(request: &Request) -> Result<Session> {
             master,
             settings,
             context,
+            stores,
             runner: Arc::new(runner),
             executors,
             listeners: Mutex::default(),
@@ -193,6 +214,7 @@ fn local_executors(count: usize, threads: usize, settings: &Settings) -> Result<
 fn context(
     threads: usize,
     settings: &Settings,
+    stores: &Arc<ObjectStores>,
     executors: Option<&Arc<Executors>>,
 ) -> Result<SessionContext> {
     let partitions = settings.shuffle_partitions(threads)?;
@@ -212,7 +234,7 @@ fn context(
     let local_dir = settings.local_dir().map(Path::new);
     let builder = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(runtime_env(limit, local_dir)?)
+        .with_runtime_env(runtime_env(limit, local_dir, stores)?)
         .with_default_features()
         .with_query_planner(Arc::new(WeirQueryPlanner))
         // Again, last: pushing fields of a struct towards the leaves computes an expensive struct
@@ -226,11 +248,15 @@ fn context(
 }
 
 /// Memory of `limit` bytes for the operators of a process, which spill to `local_dir`, or the system's
-/// temporary directory.
+/// temporary directory, and read from `stores`.
 ///
 /// # Errors
 /// `Storage` when the directory cannot be used.
-pub(crate) fn runtime_env(limit: u64, local_dir: Option<&Path>) -> Result<Arc<RuntimeEnv>> {
+pub(crate) fn runtime_env(
+    limit: u64,
+    local_dir: Option<&Path>,
+    stores: &Arc<ObjectStores>,
+) -> Result<Arc<RuntimeEnv>> {
     let pool = FairSpillPool::new(usize::try_from(limit).unwrap_or(usize::MAX));
     let disk = match local_dir {
         Some(dir) => DiskManagerMode::Directories(vec![dir.into()]),
@@ -239,6 +265,7 @@ pub(crate) fn runtime_env(limit: u64, local_dir: Option<&Path>) -> Result<Arc<Ru
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, CONSUMERS_NAMED)))
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
+        .with_object_store_registry(Arc::clone(stores) as _)
         .build_arc()
         .map_err(|error| {
             let dir = local_dir.map_or_else(std::env::temp_dir, Into::into);

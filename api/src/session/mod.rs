@@ -11,6 +11,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::prelude::SessionContext;
+use weir_connectors::ObjectStores;
 use weir_plan::{Result, Settings};
 use weir_streaming::{BatchRunner, QueryListener};
 
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     master: Master,
     settings: Settings,
     context: SessionContext,
+    stores: Arc<ObjectStores>,
     runner: Arc<dyn BatchRunner>,
     executors: Option<Arc<Executors>>,
     listeners: Mutex<Vec<Arc<dyn QueryListener>>>,
@@ -125,6 +127,11 @@ impl Session {
 
     pub(crate) fn runner(&self) -> Arc<dyn BatchRunner> {
         Arc::clone(&self.inner.runner)
+    }
+
+    /// Its object stores: what tables and checkpoints are in.
+    pub(crate) fn stores(&self) -> &ObjectStores {
+        &self.inner.stores
     }
 
     /// DataFusion's session, for what Weir does not wrap.

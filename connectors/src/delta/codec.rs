@@ -32,7 +32,6 @@ impl NodeCodec for DeltaWriteCodec {
         })?;
         let message = DeltaWriteNode {
             table_url: spec.url.to_string(),
-            storage_options: spec.storage_options.clone(),
             schema_json: schema,
             partition_columns: spec.partition_by.clone(),
             target_file_size_bytes: spec.target_file_size_bytes,
@@ -63,7 +62,6 @@ impl NodeCodec for DeltaWriteCodec {
         let spec = WriteSpec {
             url: Url::parse(&node.table_url)
                 .map_err(|error| damaged("table URL").with_source(error))?,
-            storage_options: node.storage_options,
             schema: serde_json::from_str(&node.schema_json)
                 .map_err(|error| damaged("schema").with_source(error))?,
             partition_by: node.partition_columns,

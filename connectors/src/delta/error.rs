@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
 use url::Url;
-use weir_plan::{Error, ErrorKind};
+use weir_plan::{Error, ErrorKind, find_own};
 
 /// `error` at the table at `url`, met while `doing` something to it ("loading", "committing to").
 pub(super) fn table_error(url: &Url, doing: &str, error: DeltaTableError) -> Error {
@@ -21,7 +21,24 @@ pub(super) fn no_table(url: &Url) -> Error {
     )
 }
 
+/// The Weir error that caused `error`, if one did: what a store reported.
+pub(super) fn own_cause(error: &DeltaTableError) -> Option<&Error> {
+    // The kernel's own errors do not say what caused them.
+    let kernel = find::<delta_kernel::Error>(error);
+    find_own(error).or_else(|| match kernel? {
+        delta_kernel::Error::ObjectStore(error) => find_own(error),
+        delta_kernel::Error::Backtraced { source, .. } => match source.as_ref() {
+            delta_kernel::Error::ObjectStore(error) => find_own(error),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
 fn kind_of(error: &DeltaTableError) -> ErrorKind {
+    if let Some(own) = own_cause(error) {
+        return own.kind();
+    }
     match error {
         DeltaTableError::SchemaMismatch { .. } => ErrorKind::SchemaMismatch,
         DeltaTableError::UnsupportedColumnMapping { .. }

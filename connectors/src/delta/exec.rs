@@ -172,7 +172,7 @@ impl ExecutionPlan for DeltaWriteExec {
             self.normalizer.clone(),
             WritePlace::new(partition, partitions, &context)?,
             TaskMetrics::new(&self.metrics, partition),
-            context.memory_pool(),
+            &context.runtime_env(),
         )?;
         let input = self.input.execute(partition, context)?;
         Ok(Box::pin(RecordBatchStreamAdapter::new(

@@ -1,11 +1,17 @@
-//! Where a table is: a plain path or a `file://` URL, normalised to one URL.
+//! Where a table is: a plain path, a `file://` URL or one of an object store, normalised to one URL.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
+use datafusion::execution::object_store::{ObjectStoreRegistry, ObjectStoreUrl};
+use deltalake::Path;
 use deltalake::kernel::Snapshot;
-use deltalake::logstore::{LogStore as _, LogStoreRef, StorageConfig, logstore_for};
+use deltalake::logstore::{
+    LogStore as _, LogStoreRef, StorageConfig, default_logstore, logstore_for,
+};
+use object_store::prefix::PrefixStore;
 use url::Url;
-use weir_plan::{Error, Result};
+use weir_plan::object_url::{escape_in, object_url, root_of};
+use weir_plan::{Error, ErrorKind, Result};
 
 use super::error::table_error;
 use crate::local_path::{absolute_path, without_dots};
@@ -17,6 +23,16 @@ use crate::local_path::{absolute_path, without_dots};
 /// # Errors
 /// `Unsupported` for a scheme this build has no store for, `InvalidArgument` for what is no path.
 pub(super) fn table_url(location: &str) -> Result<Url> {
+    if let Some(mut url) = object_url(location, "delta table")? {
+        let path = format!("{}/", url.path().trim_end_matches('/'));
+        if path == "/" {
+            return Err(Error::invalid_argument(format!(
+                "delta table {location:?} is a whole bucket; name a directory in it"
+            )));
+        }
+        url.set_path(&path);
+        return Ok(url);
+    }
     let absolute = absolute_path(location, "a delta table", "delta table")?;
     if let Some(escape) = escape_in(&absolute.to_string_lossy()) {
         return Err(Error::invalid_argument(format!(
@@ -28,20 +44,28 @@ pub(super) fn table_url(location: &str) -> Result<Url> {
         .map_err(|()| Error::invalid_argument(format!("{location:?} cannot be written as a URL")))
 }
 
-/// What looks like an escaped character of a URL: "%" before two hexadecimal digits.
-fn escape_in(path: &str) -> Option<&str> {
-    path.match_indices('%').find_map(|(at, _)| {
-        let escape = path.get(at..at + 3)?;
-        let escaped = escape[1..].bytes().all(|byte| byte.is_ascii_hexdigit());
-        escaped.then_some(escape)
-    })
+/// The store of the table at `url`, one of `stores`, with its log. Opens nothing.
+pub(super) fn log_store(url: &Url, stores: &dyn ObjectStoreRegistry) -> Result<LogStoreRef> {
+    let config = StorageConfig::default();
+    if url.scheme() == "file" {
+        return logstore_for(url, config)
+            .map_err(|error| table_error(url, "opening the store of", error));
+    }
+    let root = stores.get_store(url).map_err(Error::from)?;
+    let prefix = Path::from_url_path(url.path()).map_err(|error| {
+        Error::invalid_argument(format!("the path of delta table {url} is none of a store"))
+            .with_source(error)
+    })?;
+    let table = Arc::new(PrefixStore::new(Arc::clone(&root), prefix));
+    Ok(default_logstore(table, root, url, &config))
 }
 
-/// The store of the table at `url`, with its log. Opens nothing.
-pub(super) fn log_store(url: &Url, options: &HashMap<String, String>) -> Result<LogStoreRef> {
-    StorageConfig::parse_options(options.clone())
-        .and_then(|config| logstore_for(url, config))
-        .map_err(|error| table_error(url, "opening the store of", error))
+/// How a plan names the store of the table at `url`.
+pub(super) fn store_url(url: &Url) -> Result<ObjectStoreUrl> {
+    match url.scheme() {
+        "file" => Ok(ObjectStoreUrl::local_filesystem()),
+        _ => ObjectStoreUrl::parse(root_of(url)).map_err(Error::from),
+    }
 }
 
 /// The newest version of the table at `url`; `None` where there is none.
@@ -54,9 +78,17 @@ pub(super) async fn newest_snapshot(
 ) -> Result<Option<Snapshot>> {
     match Snapshot::try_new(log_store, None).await {
         Ok(snapshot) => return Ok(Some(snapshot)),
-        Err(_) if is_vacant(log_store).await => return Ok(None),
-        // It may have been made between the two looks at it.
-        Err(_) => {}
+        Err(error) => {
+            let error = table_error(url, "reading the log of", error);
+            // It has been tried for long enough.
+            if error.kind() == ErrorKind::Unavailable {
+                return Err(error);
+            }
+            if is_vacant(log_store).await {
+                return Ok(None);
+            }
+            // It may have been made between the two looks at it.
+        }
     }
     let snapshot = Snapshot::try_new(log_store, None).await;
     snapshot

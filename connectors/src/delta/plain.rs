@@ -20,11 +20,13 @@ use deltalake::Path;
 use deltalake::kernel::Protocol;
 use object_store::ObjectMeta;
 use url::Url;
+use weir_plan::object_url::root_of;
 use weir_plan::{Error, Result};
 
 use super::file_predicate::{FilePredicate, partition_schema};
 use super::file_stats::{FileStats, partition_array};
 use super::live::LiveFile;
+use super::location::store_url;
 use crate::files::parquet_scan;
 
 /// Reader features that change nothing about what a data file without a deletion vector holds.
@@ -48,6 +50,16 @@ pub(super) fn is_plain(protocol: &Protocol) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a scan of files, all in the table's store, gives the rows of `files`.
+pub(super) fn are_plain(table: &Url, files: &[LiveFile]) -> Result<bool> {
+    for file in files {
+        if file.deletion_vector.is_some() || root_of(&file.url(table)?) != root_of(table) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The rows of `files` that a query wants.
@@ -88,7 +100,8 @@ impl PlainScan<'_> {
         // A limit holds for rows that pass every filter.
         let limit = limit.filter(|_| filters.is_empty());
         let files = self.partitioned_files(&schema)?;
-        parquet_scan::plan(session, &schema, files, Some(&projection), limit).await
+        let store = store_url(self.table)?;
+        parquet_scan::plan(session, store, &schema, files, Some(&projection), limit).await
     }
 
     /// The schema of a scan, where partition columns come last, and of each column of the table its

@@ -1,6 +1,5 @@
 //! Reading a Delta table, at any of its versions.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Statistics};
+use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use deltalake::DeltaTable;
@@ -17,21 +17,26 @@ use deltalake::logstore::LogStoreRef;
 use url::Url;
 use weir_plan::{Error, ErrorKind, Options, RemoteTasks, Result};
 
-use super::error::{no_table, table_error};
+use super::error::{no_table, own_cause, table_error};
 use super::live::live_files;
 use super::location::{is_vacant, log_store, table_url};
 use super::options::ReadVersion;
-use super::plain::{PlainScan, is_plain};
+use super::plain::{PlainScan, are_plain, is_plain};
 
-/// The table at `location`, a path or a `file://` URL, as of the version the options name.
+/// The table at `location`, a path or a URL of one of `stores`, as of the version the options name.
 ///
 /// The list of files is read when a query is planned, as far as its filters need it.
 ///
 /// # Errors
 /// `NotFound` when there is no table, or no such version of it; `InvalidArgument` for options not in
-/// [`READ_OPTIONS`](super::READ_OPTIONS); `Unsupported` for a location that is not local.
-pub async fn read_table(location: &str, options: &Options) -> Result<Arc<dyn TableProvider>> {
-    Ok(read_version(location, options).await?.1)
+/// [`READ_OPTIONS`](super::READ_OPTIONS); `Unsupported` for a location there is no store for;
+/// `Unavailable` when its store is out of reach.
+pub async fn read_table(
+    location: &str,
+    options: &Options,
+    stores: &dyn ObjectStoreRegistry,
+) -> Result<Arc<dyn TableProvider>> {
+    Ok(read_version(location, options, stores).await?.1)
 }
 
 /// As [`read_table`], with the version of the table that is read.
@@ -41,12 +46,14 @@ pub async fn read_table(location: &str, options: &Options) -> Result<Arc<dyn Tab
 pub async fn read_version(
     location: &str,
     options: &Options,
+    stores: &dyn ObjectStoreRegistry,
 ) -> Result<(u64, Arc<dyn TableProvider>)> {
     let version = ReadVersion::parse(options)?;
     let url = table_url(location)?;
-    let log_store = log_store(&url, &HashMap::new())?;
+    let log_store = log_store(&url, stores)?;
     match load(&url, &log_store, version).await {
         Ok(read) => Ok(read),
+        Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
         Err(_) if is_vacant(&log_store).await => Err(no_table(&url)),
         // It may have been made between the two looks at it.
         Err(_) => load(&url, &log_store, version).await,
@@ -67,6 +74,7 @@ async fn load(
         .await
         .map_err(|error| match version {
             None => table_error(url, "reading the log of", error),
+            Some(_) if own_cause(&error).is_some() => table_error(url, "reading the log of", error),
             Some(version) => Error::new(
                 ErrorKind::NotFound,
                 format!("version {version} of delta table {url} cannot be read"),
@@ -146,7 +154,7 @@ impl TableProvider for DeltaRead {
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         if is_plain(self.snapshot.protocol()) {
             let files = live_files(&self.url, &self.log_store, &self.snapshot).await?;
-            if files.iter().all(|file| file.deletion_vector.is_none()) {
+            if are_plain(&self.url, &files)? {
                 let scan = PlainScan {
                     table: &self.url,
                     schema: self.schema(),
@@ -158,8 +166,8 @@ impl TableProvider for DeltaRead {
         }
         if session.config().get_extension::<RemoteTasks>().is_some() {
             return Err(Error::unsupported(format!(
-                "delta table {} cannot be read on a cluster: it has deletion vectors, or columns that have \
-                 other names or types in its files; read it on local[*], or rewrite its files first",
+                "delta table {} cannot be read on a cluster: it has deletion vectors, files in another store, \
+                 or columns that have other names or types in its files; read it on local[*], or rewrite its files first",
                 self.url
             ))
             .into());

@@ -1,11 +1,11 @@
 //! The sink: opens a table, plans the write of a batch, and commits it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::physical_plan::ExecutionPlan;
 use deltalake::kernel::StructType;
 use deltalake::logstore::LogStoreRef;
@@ -64,18 +64,23 @@ pub struct DeltaSink {
 }
 
 impl DeltaSink {
-    /// The sink that writes to the table at `location`, a path or a `file://` URL. No I/O: the table
-    /// is created by the first commit if it is not there.
+    /// The sink that writes to the table at `location`, a path or a URL of one of `stores`. No I/O: the
+    /// table is created by the first commit if it is not there.
     ///
     /// Without `partition_by`, a table that is there keeps its partitioning.
     ///
     /// # Errors
     /// `InvalidArgument` for options not in [`WRITE_OPTIONS`](super::WRITE_OPTIONS) or values they do
-    /// not take; `Unsupported` for a location that is not local.
-    pub fn try_new(location: &str, partition_by: Vec<String>, options: &Options) -> Result<Self> {
+    /// not take; `Unsupported` for a location there is no store for.
+    pub fn try_new(
+        location: &str,
+        partition_by: Vec<String>,
+        options: &Options,
+        stores: &dyn ObjectStoreRegistry,
+    ) -> Result<Self> {
         let url = table_url(location)?;
         let options = WriteOptions::parse(options)?;
-        let log_store = log_store(&url, &HashMap::new())?;
+        let log_store = log_store(&url, stores)?;
         Ok(Self {
             table: Mutex::new(Table::new(url.clone(), Arc::clone(&log_store))),
             url,
@@ -245,7 +250,6 @@ impl DeltaSink {
         let own_size = meta.and_then(TableMeta::target_file_size_bytes);
         Ok(WriteSpec {
             url: self.url.clone(),
-            storage_options: HashMap::new(),
             schema,
             partition_by,
             target_file_size_bytes: self

@@ -1,6 +1,5 @@
 //! What a write task needs to know, in a form that travels.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Fields, Schema, SchemaRef};
@@ -19,7 +18,6 @@ use super::row_check::RowCheck;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct WriteSpec {
     pub(super) url: Url,
-    pub(super) storage_options: HashMap<String, String>,
     /// The table's schema after the write.
     pub(super) schema: StructType,
     pub(super) partition_by: Vec<String>,

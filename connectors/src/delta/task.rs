@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::runtime_env::RuntimeEnv;
 use deltalake::DeltaTableError;
 use deltalake::kernel::Add;
 use futures::StreamExt as _;
@@ -41,12 +42,13 @@ impl WriteTask {
         normalizer: Normalizer,
         place: WritePlace,
         metrics: TaskMetrics,
-        pool: &Arc<dyn MemoryPool>,
+        runtime: &RuntimeEnv,
     ) -> Result<Self> {
-        let store = log_store(&spec.url, &spec.storage_options)?.object_store(None);
+        let store = log_store(&spec.url, runtime.object_store_registry.as_ref())?;
+        let store = store.object_store(None);
         let memory = MemoryConsumer::new(format!("DeltaWriteExec[{place}]"))
             .with_can_spill(true)
-            .register(pool);
+            .register(&runtime.memory_pool);
         let open = OpenFiles::new(store, Arc::clone(&spec), layout);
         Ok(Self {
             spec,

@@ -10,6 +10,7 @@ use datafusion::common::{DFSchema, DataFusionError, ScalarValue, project_schema}
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::listing::helpers::expr_applicable_for_cols;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
@@ -129,7 +130,8 @@ impl TableProvider for FileTable {
                 }
                 // A limit holds for rows that pass every filter.
                 let limit = limit.filter(|_| rest.is_empty());
-                parquet_scan::plan(session, &self.schema, files, projection, limit).await
+                let store = ObjectStoreUrl::local_filesystem();
+                parquet_scan::plan(session, store, &self.schema, files, projection, limit).await
             }
             Format::Json(settings) => Ok(Arc::new(JsonReadExec::plan(
                 settings.clone(),

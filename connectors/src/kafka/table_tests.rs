@@ -211,9 +211,9 @@ async fn whole_plan_with_kafka_and_delta_nodes_survives_the_journey() {
         "SELECT topic, \"offset\", value FROM kafka WHERE partition > 3",
     )
     .await;
-    let sink =
-        crate::delta::DeltaSink::try_new(&location, vec!["topic".to_owned()], &Options::new());
-    let sink = sink.unwrap();
+    let stores = crate::ObjectStores::try_new([]).unwrap();
+    let by = vec!["topic".to_owned()];
+    let sink = crate::delta::DeltaSink::try_new(&location, by, &Options::new(), &stores).unwrap();
     sink.open(weir_plan::QueryId::random(), read.schema())
         .await
         .unwrap();

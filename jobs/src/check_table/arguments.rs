@@ -17,7 +17,7 @@ use crate::value::{look_up, resolve_pair};
 // --version is the table's here.
 #[command(name = "check_table", verbatim_doc_comment)]
 pub struct Arguments {
-    /// The table: a directory or file:// URL.
+    /// The table: a directory, or a URL (file://, s3://).
     #[arg(long, value_name = "URL", value_parser = look_up)]
     pub table: String,
 

@@ -36,11 +36,11 @@ pub struct Arguments {
     #[arg(long, value_name = "JSON", value_parser = look_up)]
     pub assign: Option<String>,
 
-    /// The table: a directory or file:// URL; made if it is not there.
+    /// The table: a directory, or a URL (file://, s3://); made if it is not there.
     #[arg(long, value_name = "URL", value_parser = look_up)]
     pub out: String,
 
-    /// The checkpoint: a directory or file:// URL that only this job on this table uses.
+    /// The checkpoint: a directory, or a URL (file://, s3://), that only this job on this table uses.
     #[arg(long, value_name = "URL", value_parser = look_up)]
     pub checkpoint: String,
 

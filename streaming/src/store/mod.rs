@@ -15,7 +15,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use object_store::path::Path;
 use url::Url;
+use weir_plan::object_url::object_url;
 use weir_plan::{Error, Result};
 
 pub use local::LocalCheckpointStore;
@@ -62,16 +65,31 @@ pub trait CheckpointStore: Debug + Send + Sync {
     async fn delete(&self, path: &str) -> Result<()>;
 }
 
-/// The store at `location`: a path, or a `file:` URL, with or without slashes for a host, as Spark
-/// takes it.
+/// The store at `location`: a path, a `file:` URL, with or without slashes for a host, as Spark takes
+/// it, or a URL of one of `stores`.
 ///
 /// # Errors
-/// `InvalidArgument` for what is neither, `Unsupported` for another scheme.
-pub fn open(location: &str) -> Result<Arc<dyn CheckpointStore>> {
+/// `InvalidArgument` for what is none of them, `Unsupported` for a scheme there is no store for.
+pub fn open(location: &str, stores: &dyn ObjectStoreRegistry) -> Result<Arc<dyn CheckpointStore>> {
     if location.is_empty() {
         return Err(Error::invalid_argument(
             "checkpointLocation is empty; give a directory that only this query uses",
         ));
+    }
+    if let Some(url) = object_url(location, "checkpoint location")? {
+        let path = Path::from_url_path(url.path()).map_err(|error| {
+            Error::invalid_argument(format!(
+                "checkpoint location {location:?} is no path of a store"
+            ))
+            .with_source(error)
+        })?;
+        if path.as_ref().is_empty() {
+            return Err(Error::invalid_argument(format!(
+                "checkpoint location {location:?} is a whole bucket; name a directory in it"
+            )));
+        }
+        let store = stores.get_store(&url)?;
+        return Ok(Arc::new(ObjectCheckpointStore::new(store, path, url)));
     }
     match Url::parse(location) {
         Ok(url) if url.scheme() == "file" => {
@@ -82,21 +100,14 @@ pub fn open(location: &str) -> Result<Arc<dyn CheckpointStore>> {
             })?;
             Ok(Arc::new(LocalCheckpointStore::new(path)?))
         }
-        Ok(url) if location.contains("://") => Err(Error::unsupported(format!(
-            "checkpoint location {location:?}: {}:// is not supported yet; \
-             use a local path or file:///path",
-            url.scheme()
-        ))),
-        Err(error) if location.contains("://") => Err(Error::invalid_argument(format!(
-            "checkpoint location {location:?} is no URL"
-        ))
-        .with_source(error)),
         _ => Ok(Arc::new(LocalCheckpointStore::new(location)?)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use datafusion::execution::object_store::DefaultObjectStoreRegistry;
+    use object_store::memory::InMemory;
     use weir_plan::ErrorKind;
 
     use super::*;
@@ -108,7 +119,15 @@ mod tests {
             "file:/lake/check%20point",
             "file:///lake/check%20point",
         ] {
-            assert_eq!(open(location).unwrap().location(), "/lake/check point");
+            let store = open(location, &DefaultObjectStoreRegistry::new()).unwrap();
+            assert_eq!(store.location(), "/lake/check point");
+        }
+        let stores = DefaultObjectStoreRegistry::new();
+        let bucket = Url::parse("s3://bucket").unwrap();
+        stores.register_store(&bucket, Arc::new(InMemory::new()));
+        for location in ["s3://bucket/lake/ck", "s3a://bucket/lake/ck/"] {
+            let store = open(location, &stores).unwrap();
+            assert_eq!(store.location(), "s3://bucket/lake/ck");
         }
     }
 
@@ -117,10 +136,11 @@ mod tests {
         for (location, kind) in [
             ("", ErrorKind::InvalidArgument),
             ("file://host/lake", ErrorKind::InvalidArgument),
-            ("s3://bucket/lake", ErrorKind::Unsupported),
+            ("s3://bucket", ErrorKind::InvalidArgument),
+            ("hdfs://host/lake", ErrorKind::Unsupported),
             ("memory:///", ErrorKind::Unsupported),
         ] {
-            let error = open(location).unwrap_err();
+            let error = open(location, &DefaultObjectStoreRegistry::new()).unwrap_err();
             assert_eq!(error.kind(), kind, "{location}: {error}");
             assert!(error.to_string().contains(location), "{error}");
         }

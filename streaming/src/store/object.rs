@@ -11,7 +11,7 @@ use object_store::path::Path;
 use object_store::{
     Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
-use weir_plan::{Error, ErrorKind, Result};
+use weir_plan::{Error, ErrorKind, Result, find_own};
 
 use super::{CheckpointStore, Put};
 
@@ -45,9 +45,12 @@ impl ObjectCheckpointStore {
     }
 
     fn error(&self, doing: &str, path: &str, error: StoreError) -> Error {
-        let kind = match &error {
+        let kind = match (find_own(&error), &error) {
+            (Some(own), _) => own.kind(),
             // What a retry of the whole call may cure: the store was out of reach.
-            StoreError::Generic { .. } | StoreError::JoinError { .. } => ErrorKind::Unavailable,
+            (None, StoreError::Generic { .. } | StoreError::JoinError { .. }) => {
+                ErrorKind::Unavailable
+            }
             _ => ErrorKind::Storage,
         };
         Error::new(
@@ -106,10 +109,12 @@ impl CheckpointStore for ObjectCheckpointStore {
             .try_collect()
             .await
             .map_err(|error| self.error("listing", dir, error))?;
-        Ok(objects
-            .into_iter()
-            .filter_map(|object| object.location.filename().map(str::to_owned))
-            .collect())
+        let names = objects
+            .iter()
+            .filter_map(|object| object.location.filename());
+        // Those that begin with a dot are no entries: a store's own, or what tells how it behaves.
+        let entries = names.filter(|name| !name.starts_with('.'));
+        Ok(entries.map(str::to_owned).collect())
     }
 
     async fn delete(&self, path: &str) -> Result<()> {

@@ -76,7 +76,7 @@ async fn checkpoint_of_another_table_is_refused_naming_both() {
     killed(&job, "offsets_logged:1").await;
     let other = scene.lake.table_url("other");
     let parts = [
-        &job.checkpoint_path().display().to_string(),
+        &job.checkpoint_shown(),
         &job.table,
         &other,
         "a checkpoint of its own",
@@ -97,7 +97,11 @@ async fn checkpoint_without_metadata_is_refused_until_it_is_restored() {
     let metadata = job.checkpoint_path().join("metadata");
     let aside = scene.lake.file("metadata");
     fs::rename(&metadata, &aside).unwrap();
-    let parts = [&*metadata.display().to_string(), "is missing", "restore it"];
+    let parts = [
+        &*format!("{}/metadata", job.checkpoint_shown()),
+        "is missing",
+        "restore it",
+    ];
     job.refuse(1, "checkpoint_mismatch", &parts).await;
     // A dry run says the same.
     let dry = job.clone().flag("--dry-run");
@@ -123,7 +127,11 @@ async fn damaged_entry_of_an_unfinished_batch_is_named_and_may_be_deleted() {
         killed(&job, step).await;
         let path: PathBuf = job.checkpoint_path().join(entry);
         damage(&path);
-        let parts = [&*path.display().to_string(), "damaged", "delete the entry"];
+        let parts = [
+            &*format!("{}/{entry}", job.checkpoint_shown()),
+            "damaged",
+            "delete the entry",
+        ];
         job.refuse(1, "corrupt_checkpoint", &parts).await;
         fs::remove_file(&path).unwrap();
         expect_each_once(&job).await;
@@ -140,7 +148,11 @@ async fn damaged_offsets_of_a_closed_batch_must_be_restored() {
     let entry = job.checkpoint_path().join("offsets/1");
     let whole = fs::read(&entry).unwrap();
     truncate(&entry);
-    let parts = [&*entry.display().to_string(), "damaged", "restore it"];
+    let parts = [
+        &*format!("{}/offsets/1", job.checkpoint_shown()),
+        "damaged",
+        "restore it",
+    ];
     let message = job.refuse(1, "corrupt_checkpoint", &parts).await;
     // Planned anew, its records would be in the table twice or skipped.
     assert!(!message.contains("delete"), "{message}");
@@ -159,7 +171,7 @@ async fn table_deleted_beside_its_checkpoint_is_refused_until_it_is_restored() {
     fs::rename(&table, &aside).unwrap();
     let parts = [
         &*job.table,
-        &*job.checkpoint_path().display().to_string(),
+        &*job.checkpoint_shown(),
         "does not hold batch 1",
         "restore it",
     ];

@@ -70,8 +70,8 @@ async fn table_with_a_check_constraint_is_refused_by_its_name() {
 async fn location_of_another_store_is_refused_naming_its_scheme() {
     let lake = TempLake::new();
     let job = Bronze::bare("127.0.0.1:1", &lake).arg("--topics", "a");
-    let elsewhere = job.clone().replacing("--out", "s3://bucket/bronze");
-    elsewhere.refuse(1, "unsupported", &["s3"]).await;
-    let elsewhere = job.replacing("--checkpoint", "s3://bucket/checkpoint");
-    elsewhere.refuse(1, "unsupported", &["s3"]).await;
+    let elsewhere = job.clone().replacing("--out", "hdfs://host/bronze");
+    elsewhere.refuse(1, "unsupported", &["hdfs"]).await;
+    let elsewhere = job.replacing("--checkpoint", "hdfs://host/checkpoint");
+    elsewhere.refuse(1, "unsupported", &["hdfs"]).await;
 }

@@ -28,7 +28,8 @@ async fn topic_that_does_not_exist_is_named_and_drained_once_it_does() {
         .await;
     assert!(!message.contains(&there), "{message}");
 
-    let pattern = Bronze::bare(broker.bootstrap(), &TempLake::new());
+    let other_lake = TempLake::new();
+    let pattern = Bronze::bare(broker.bootstrap(), &other_lake);
     let pattern = pattern.arg("--topic-pattern", format!("{missing}.*"));
     pattern.refuse(1, "not_found", &[&missing]).await;
 

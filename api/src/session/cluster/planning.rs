@@ -7,8 +7,10 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion_distributed::{DistributedExt as _, SessionStateBuilderExt as _};
 use http::{HeaderMap, HeaderValue};
 use weir_connectors::node_codecs;
-use weir_executor::{DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SESSION_HEADER};
-use weir_plan::settings::MAX_PARTITION_BYTES;
+use weir_executor::{
+    DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SESSION_HEADER, STORAGE_SETTINGS_HEADER,
+};
+use weir_plan::settings::{MAX_PARTITION_BYTES, STORAGE_PREFIX};
 use weir_plan::{Error, RemoteTasks, Result, Settings, WeirCodec};
 
 use super::executors::{Executors, Living};
@@ -56,6 +58,18 @@ fn headers(settings: &Settings) -> Result<HeaderMap> {
             .map_err(|error| Error::internal("an id is no header").with_source(error))?;
         headers.insert(SESSION_HEADER, session);
         headers.insert(MEMORY_HEADER, HeaderValue::from(bytes));
+    }
+    let values: BTreeMap<&str, &str> = settings.storage().collect();
+    if !values.is_empty() {
+        let text = serde_json::to_string(&values)
+            .map_err(|error| Error::internal("settings have no form as JSON").with_source(error))?;
+        let mut value = HeaderValue::from_str(&text).map_err(|_| {
+            Error::invalid_argument(format!(
+                "the {STORAGE_PREFIX} settings cannot be sent to executors: use visible ASCII characters"
+            ))
+        })?;
+        value.set_sensitive(true);
+        headers.insert(STORAGE_SETTINGS_HEADER, value);
     }
     Ok(headers)
 }

@@ -1,6 +1,6 @@
 //! Commits whose answer is lost: the store fails before or after it took the entry.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use object_store::ObjectStore;
 use uuid::Uuid;
 use weir_plan::{ErrorKind, QueryId, Written};
 
-use super::support::{Place, drain, people, write};
+use super::support::{Place, drain, people, stores, write};
 use crate::delta::commit::{Identity, Outcome, Proposal, commit};
 use crate::delta::entry::Files;
 use crate::delta::live::live_files;
@@ -105,7 +105,7 @@ async fn commit_with(
 ) -> weir_plan::Result<Outcome> {
     let url = table_url(&place.path()).unwrap();
     let store = Faulty {
-        inner: log_store(&url, &HashMap::new()).unwrap(),
+        inner: log_store(&url, &stores()).unwrap(),
         faults: Mutex::new(faults.iter().copied().collect()),
     };
     let mut table = Table::new(url, Arc::new(store));
@@ -177,7 +177,7 @@ async fn replacement_whose_answer_was_lost_is_found_and_is_no_conflict_with_itse
             .await
             .unwrap();
         let url = table_url(&place.path()).unwrap();
-        let log = log_store(&url, &HashMap::new()).unwrap();
+        let log = log_store(&url, &stores()).unwrap();
         let snapshot = Snapshot::try_new(&log, None).await.unwrap();
         let replacement = Replacement {
             serializable: false,

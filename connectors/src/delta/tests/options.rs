@@ -2,11 +2,12 @@
 
 use weir_plan::{ErrorKind, Options, StreamSink as _};
 
-use super::support::{Place, people};
+use super::support::{Place, people, stores};
 use crate::delta::{DeltaSink, read_table};
 
 fn sink(location: &str, options: &[(&str, &str)]) -> weir_plan::Result<DeltaSink> {
-    DeltaSink::try_new(location, Vec::new(), &options.iter().copied().collect())
+    let options = options.iter().copied().collect();
+    DeltaSink::try_new(location, Vec::new(), &options, &stores())
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn paths_and_file_urls_of_one_table_are_one_location() {
 
 #[test]
 fn other_stores_are_refused_naming_the_scheme() {
-    for location in ["s3://bucket/t", "abfss://c@a/t", "memory://t"] {
+    for location in ["hdfs://host/t", "ftp://host/t", "memory://t"] {
         let error = sink(location, &[]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         let scheme = location.split(':').next().unwrap();
@@ -172,7 +173,9 @@ async fn reader_options_contradicting_each_other_are_refused() {
     let options: Options = [("versionAsOf", "1"), ("timestampAsOf", "2026-01-31")]
         .into_iter()
         .collect();
-    let error = read_table("/nowhere", &options).await.unwrap_err();
+    let error = read_table("/nowhere", &options, &stores())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     for (key, value) in [
         ("versionAsOf", "-1"),
@@ -180,7 +183,9 @@ async fn reader_options_contradicting_each_other_are_refused() {
         ("versionAs", "1"),
     ] {
         let options: Options = [(key, value)].into_iter().collect();
-        let error = read_table("/nowhere", &options).await.unwrap_err();
+        let error = read_table("/nowhere", &options, &stores())
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     }
 }
@@ -189,12 +194,12 @@ async fn reader_options_contradicting_each_other_are_refused() {
 async fn reads_of_changes_are_refused_by_name() {
     for key in ["readChangeFeed", "startingVersion", "endingTimestamp"] {
         let options: Options = [(key, "1")].into_iter().collect();
-        let error = read_table("/t", &options).await.unwrap_err();
+        let error = read_table("/t", &options, &stores()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.to_string().contains(key), "{error}");
     }
     let options: Options = [("versionsAsOf", "1")].into_iter().collect();
-    let error = read_table("/t", &options).await.unwrap_err();
+    let error = read_table("/t", &options, &stores()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     assert!(error.to_string().contains("versionAsOf"), "{error}");
 }

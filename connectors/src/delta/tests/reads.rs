@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use weir_plan::{ErrorKind, Options, QueryId};
 
-use super::support::{Place, drain, people};
+use super::support::{Place, drain, people, stores};
 use crate::delta::read_table;
 
 #[tokio::test]
@@ -48,10 +48,12 @@ async fn no_table_is_not_found_naming_the_place() {
     let place = Place::new();
     for (key, value) in [("versionAsOf", "0"), ("timestampAsOf", "2026-01-31")] {
         let options: Options = [(key, value)].into_iter().collect();
-        let error = read_table(&place.path(), &options).await.unwrap_err();
+        let error = read_table(&place.path(), &options, &stores())
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{key}: {error}");
     }
-    let error = read_table(&place.path(), &Options::new())
+    let error = read_table(&place.path(), &Options::new(), &stores())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -17,6 +17,7 @@ use weir_plan::{
     BatchId, CommitRequest, Committed, Error, Options, QueryId, Result, StreamSink as _, Written,
 };
 
+use crate::ObjectStores;
 use crate::delta::{DeltaSink, read_table};
 
 /// A directory in which a table may come to be.
@@ -54,7 +55,7 @@ impl Place {
     pub(super) fn sink_with(&self, partition_by: &[&str], options: &[(&str, &str)]) -> DeltaSink {
         let partition_by = partition_by.iter().map(|&name| name.to_owned()).collect();
         let options: Options = options.iter().copied().collect();
-        DeltaSink::try_new(&self.path(), partition_by, &options).unwrap()
+        DeltaSink::try_new(&self.path(), partition_by, &options, &stores()).unwrap()
     }
 
     /// The actions of a version.
@@ -83,7 +84,7 @@ impl Place {
     pub(super) async fn query_with(&self, query: &str, options: &[(&str, &str)]) -> Result<String> {
         let options: Options = options.iter().copied().collect();
         let session = SessionContext::new();
-        session.register_table("t", read_table(&self.path(), &options).await?)?;
+        session.register_table("t", read_table(&self.path(), &options, &stores()).await?)?;
         let rows = session.sql(query).await?.collect().await?;
         let text = pretty_format_batches(&rows).unwrap().to_string();
         let lines = text.lines().filter(|line| line.starts_with('|')).skip(1);
@@ -111,6 +112,11 @@ impl Place {
         }
         count(std::path::Path::new(&self.path()))
     }
+}
+
+/// The stores of a process.
+pub(super) fn stores() -> ObjectStores {
+    ObjectStores::try_new([]).unwrap()
 }
 
 /// A batch of the given columns, all nullable.

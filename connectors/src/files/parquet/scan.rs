@@ -165,9 +165,10 @@ fn with_statistics(mut file: PartitionedFile, mut statistics: Statistics) -> Par
     file
 }
 
-/// The scan of `files`, of which each has statistics or none has.
+/// The scan of `files` in the store of `store`, of which each has statistics or none has.
 pub(crate) async fn plan(
     session: &dyn Session,
+    store: ObjectStoreUrl,
     schema: &TableSchema,
     files: Vec<PartitionedFile>,
     projection: Option<&Vec<usize>>,
@@ -179,15 +180,12 @@ pub(crate) async fn plan(
         schema.table_schema(),
     )?;
     let groups = FileGroup::new(files).split_files(session.config().target_partitions().max(1));
-    let config = FileScanConfigBuilder::new(
-        ObjectStoreUrl::local_filesystem(),
-        format.file_source(schema.clone()),
-    )
-    .with_file_groups(groups)
-    .with_statistics(statistics)
-    .with_projection_indices(projection.cloned())?
-    .with_limit(limit)
-    .build();
+    let config = FileScanConfigBuilder::new(store, format.file_source(schema.clone()))
+        .with_file_groups(groups)
+        .with_statistics(statistics)
+        .with_projection_indices(projection.cloned())?
+        .with_limit(limit)
+        .build();
     let plan = format.create_physical_plan(session, config).await?;
     let Some((config, source)) = plan
         .downcast_ref::<DataSourceExec>()

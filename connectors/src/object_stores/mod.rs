@@ -1,0 +1,21 @@
+//! Object stores by URL: S3 and what speaks its protocol, Google Cloud Storage, Azure.
+//!
+//! [`ObjectStores`] makes the store of a URL when it is first asked for it, from the process's
+//! environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`) and the settings of a session over it, on every process
+//! the same way: a plan names stores by their URL and holds no setting.
+//!
+//! What the module guarantees:
+//! - a store is written to by a conditional put only after it was seen to refuse one
+//!   (`guarded`): commits and checkpoints rest on that;
+//! - a setting that no store knows is refused by name, and no value of one is shown;
+//! - a failure has a kind that says whether to try again, and what to look at (`failure`).
+
+mod config;
+mod failure;
+mod guarded;
+mod registry;
+
+#[cfg(test)]
+mod tests;
+
+pub use registry::ObjectStores;
