@@ -52,7 +52,7 @@ pub async fn connect(what: &str, url: &Url, security: &Security) -> Result<Conne
     let channel = endpoint(url, security)?.connect().await.map_err(|error| {
         Error::new(
             ErrorKind::Unavailable,
-            format!("no {what} answers at {url}; does one run there?"),
+            format!("no {what} answers at {url}; does `weir {what}` run there?"),
         )
         .with_source(reasons(&error))
     })?;
