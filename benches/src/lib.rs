@@ -1,4 +1,4 @@
-//! What the benchmarks share: repeated timings and their table, and the parts of `drain`. Benchmarks print; tests never time.
+//! What the benchmarks share: repeated timings and their table, and the parts of `drain` and `scaling`. Benchmarks print; tests never time.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
 )]
 
 pub mod drain;
+pub mod scaling;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

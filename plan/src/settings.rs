@@ -26,7 +26,7 @@ pub struct SettingSpec {
 pub const SHUFFLE_PARTITIONS: SettingSpec = SettingSpec {
     key: "weir.sql.shuffle.partitions",
     default: "",
-    doc: "tasks after a shuffle; empty: the master's number of threads",
+    doc: "partitions after a shuffle, in each process; empty: one per thread of the master, two at least where it has several executors",
 };
 
 /// Memory of the operators that can spill.
@@ -92,6 +92,24 @@ pub const MAX_PARTITION_BYTES: SettingSpec = SettingSpec {
     doc: "on a cluster: bytes of files that one thread of an executor reads before the scan is spread over a further one",
 };
 
+/// Spark's `spark.io.compression.codec`.
+pub const IO_COMPRESSION: SettingSpec = SettingSpec {
+    key: "weir.io.compression.codec",
+    default: "",
+    doc: "on a cluster: how rows between processes are compressed, none, lz4 or zstd; empty: not at all between those of one machine, lz4 otherwise",
+};
+
+/// Values of [`IO_COMPRESSION`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IoCompression {
+    /// Not at all.
+    None,
+    /// LZ4 frames.
+    Lz4,
+    /// Zstandard.
+    Zstd,
+}
+
 /// Spark's `spark.sql.streaming.minBatchesToRetain`.
 pub const MIN_BATCHES_TO_RETAIN: SettingSpec = SettingSpec {
     key: "weir.sql.streaming.minBatchesToRetain",
@@ -128,6 +146,7 @@ pub const SETTINGS: &[SettingSpec] = &[
     EXECUTOR_INSTANCES,
     QUEUE_TIMEOUT,
     MAX_PARTITION_BYTES,
+    IO_COMPRESSION,
     MIN_BATCHES_TO_RETAIN,
 ];
 
@@ -339,6 +358,20 @@ impl Settings {
         }
     }
 
+    /// [`IO_COMPRESSION`], or `otherwise`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for any other codec.
+    pub fn io_compression(&self, otherwise: IoCompression) -> Result<IoCompression> {
+        match self.get(IO_COMPRESSION) {
+            "" => Ok(otherwise),
+            "none" => Ok(IoCompression::None),
+            "lz4" => Ok(IoCompression::Lz4),
+            "zstd" => Ok(IoCompression::Zstd),
+            text => Err(invalid(IO_COMPRESSION, text, "none, lz4 or zstd")),
+        }
+    }
+
     /// [`MIN_BATCHES_TO_RETAIN`].
     ///
     /// # Errors
@@ -365,6 +398,7 @@ impl Settings {
         self.executor_memory_bytes()?;
         self.executor_instances()?;
         self.queue_timeout()?;
+        self.io_compression(IoCompression::None)?;
         Ok(())
     }
 }

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tower_layer::{Identity, Stack};
 use url::Url;
 use weir_plan::{Error, ErrorKind, Result};
@@ -22,7 +22,6 @@ pub type RpcServer = Server<Stack<InterceptorLayer<AskForToken>, Identity>>;
 /// `InvalidArgument` for certificates that are none.
 pub fn server(security: &Security) -> Result<RpcServer> {
     let mut server = Server::builder()
-        .tcp_nodelay(true)
         .http2_keepalive_interval(Some(PEER_SILENCE_CHECK))
         .http2_keepalive_timeout(Some(PEER_SILENCE))
         .initial_connection_window_size(WINDOW_BYTES)
@@ -106,9 +105,9 @@ impl Listener {
         Ok(url)
     }
 
-    /// Its connections.
+    /// Its connections. (Of connections that it is handed, tonic's server sets nothing itself.)
     #[must_use]
-    pub fn incoming(self) -> TcpListenerStream {
-        TcpListenerStream::new(self.listener)
+    pub fn incoming(self) -> TcpIncoming {
+        TcpIncoming::from(self.listener).with_nodelay(Some(true))
     }
 }

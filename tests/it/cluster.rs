@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use weir::datafusion::arrow::util::pretty::pretty_format_batches;
 use weir::prelude::*;
-use weir::{Master, SaveMode};
+use weir::{ExplainMode, Master, SaveMode, SessionBuilder};
 use weir_tests::files::TempLake;
 use weir_tests::process::{eventually, kill_process, lives, pause_process, resume_process};
 
@@ -26,16 +26,17 @@ pub(crate) async fn local() -> Session {
         .unwrap()
 }
 
-/// A session on `executors` executors of one thread, which spreads every scan over all of them.
-async fn cluster(executors: usize) -> Session {
+/// Of a session on `executors` executors of one thread, which spreads every scan over all of them.
+fn builder(executors: usize) -> SessionBuilder {
     let node = env!("CARGO_BIN_EXE_weir-test-node");
-    let session = Session::builder()
+    Session::builder()
         .master(format!("local-cluster[{executors},1]"))
         .config("weir.executor.program", node)
         .config("weir.sql.files.maxPartitionBytes", 1)
-        .create()
-        .await
-        .unwrap();
+}
+
+async fn cluster(executors: usize) -> Session {
+    let session = builder(executors).create().await.unwrap();
     let master = Master::LocalCluster {
         executors,
         threads: 1,
@@ -89,6 +90,56 @@ async fn query_on_a_cluster_gives_the_rows_of_local_and_runs_on_every_executor()
         .indent(false)
         .to_string();
     assert!(shown.contains("input_tasks=3"), "{shown}");
+}
+
+/// Joins with what is sorted, limited or aggregated. Planned for one partition, nothing is exchanged before that.
+const OF_ALL_ROWS: &[&str] = &[
+    "select count(*) as n from facts f join (select max(id) as id from facts) m on f.id = m.id",
+    "select sum(f.id) as n from facts f join (select id from facts order by amount, id limit 5) s on f.id = s.id",
+    "select count(*) as n from facts f join (select id from facts limit 7) s on f.id = s.id",
+    "select sum(s.n) as n from facts f join (select bucket, count(*) as n from facts group by bucket) s on f.bucket = s.bucket",
+    "select count(*) as n from facts f join (select id, row_number() over (order by id) as k from facts) s on f.id = s.id and s.k < 5",
+    "select count(*) as n from facts where amount < (select avg(amount) from facts)",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sorts_limits_and_aggregations_of_one_partition_see_all_rows() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    let alone = local().await;
+    view(&alone, &facts).await;
+    for partitions in [1, 2] {
+        let session = builder(2)
+            .config("weir.sql.shuffle.partitions", partitions)
+            .create()
+            .await
+            .unwrap();
+        view(&session, &facts).await;
+        for query in OF_ALL_ROWS {
+            let rows = async |session: &Session| {
+                let rows = session.sql(query).await.unwrap().collect().await.unwrap();
+                pretty_format_batches(&rows).unwrap().to_string()
+            };
+            let (got, expected) = (rows(&session).await, rows(&alone).await);
+            assert_eq!(got, expected, "{query}, {partitions} partitions");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executors_of_one_thread_share_what_has_no_join() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    let session = cluster(2).await;
+    view(&session, &facts).await;
+    for query in [
+        "select bucket, sum(amount) from facts group by bucket",
+        "select sum(amount) from facts",
+    ] {
+        let plan = session.sql(query).await.unwrap();
+        let plan = plan.explain_string(ExplainMode::Simple).await.unwrap();
+        assert!(plan.contains("input_tasks=2"), "{plan}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -242,7 +242,7 @@ fn context(
         .with_optimizer_rule(Arc::new(CommonSubexprEliminate::new()));
     let builder = match executors {
         None => builder,
-        Some(executors) => distribute(builder, executors, settings)?,
+        Some(executors) => distribute(builder, executors, threads, settings)?,
     };
     Ok(SessionContext::new_with_state(builder.build()))
 }

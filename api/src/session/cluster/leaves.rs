@@ -3,21 +3,26 @@
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
-use datafusion::physical_plan::ExecutionPlanProperties as _;
 use datafusion_distributed::{
     DesiredTaskCountEvent, DesiredTaskCountEventResponse, DistributedLeafExec,
     ScaleUpLeafNodeEvent, ScaleUpLeafNodeEventResponse,
 };
 use weir_connectors::shared_leaf;
 
-/// As many tasks as it takes to give each part a thread of its own.
+/// As many tasks as it takes to give each part one of the `threads` of an executor.
 pub(super) fn desired_tasks(
-    event: DesiredTaskCountEvent<'_>,
-) -> Option<Result<DesiredTaskCountEventResponse, DataFusionError>> {
-    let leaf = shared_leaf(event.plan.as_ref())?;
-    let threads = event.plan.output_partitioning().partition_count().max(1);
-    let tasks = leaf.parts().div_ceil(threads).max(1);
-    Some(Ok(DesiredTaskCountEventResponse::desired(tasks)))
+    threads: usize,
+) -> impl for<'a> Fn(
+    DesiredTaskCountEvent<'a>,
+) -> Option<Result<DesiredTaskCountEventResponse, DataFusionError>>
++ Send
++ Sync
++ 'static {
+    move |event: DesiredTaskCountEvent<'_>| {
+        let leaf = shared_leaf(event.plan.as_ref())?;
+        let tasks = leaf.parts().div_ceil(threads.max(1)).max(1);
+        Some(Ok(DesiredTaskCountEventResponse::desired(tasks)))
+    }
 }
 
 /// A leaf for each task.

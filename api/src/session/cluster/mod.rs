@@ -17,6 +17,7 @@ mod local;
 mod metrics;
 mod planning;
 mod recovery;
+mod whole;
 
 pub(super) use attachment::attach;
 pub use executors::ExecutorAddress;

@@ -3,40 +3,68 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::arrow::ipc::CompressionType;
 use datafusion::execution::SessionStateBuilder;
 use datafusion_distributed::{DistributedExt as _, SessionStateBuilderExt as _};
 use http::{HeaderMap, HeaderValue};
+use url::Host;
 use weir_connectors::node_codecs;
 use weir_executor::{
     DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SESSION_HEADER, STORAGE_SETTINGS_HEADER,
 };
-use weir_plan::settings::{MAX_PARTITION_BYTES, STORAGE_PREFIX};
+use weir_plan::settings::{IoCompression, MAX_PARTITION_BYTES, STORAGE_PREFIX};
 use weir_plan::{Error, RemoteTasks, Result, Settings, WeirCodec};
 
-use super::executors::{Executors, Living};
+use super::executors::{ExecutorAddress, Executors, Living};
 use super::leaves::{desired_tasks, share_leaf};
+use super::whole::keep_whole;
 
 /// Distributes the plans of the session that `builder`, which has its planner, builds.
 pub(crate) fn distribute(
     mut builder: SessionStateBuilder,
     executors: &Arc<Executors>,
+    threads: usize,
     settings: &Settings,
 ) -> Result<SessionStateBuilder> {
     let config = builder.config().get_or_insert_default();
     config.set_extension(Arc::new(RemoteTasks));
     let bytes = settings.max_partition_bytes()?;
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    let builder = builder
+    // The library counts the partitions of a task, of which a thread may have several.
+    let partitions = config.target_partitions().max(1);
+    let bytes_per_partition = bytes.saturating_mul(threads).div_ceil(partitions);
+    let compression = match settings.io_compression(usual_compression(executors))? {
+        IoCompression::None => None,
+        IoCompression::Lz4 => Some(CompressionType::LZ4_FRAME),
+        IoCompression::Zstd => Some(CompressionType::ZSTD),
+    };
+    Ok(builder
         .with_distributed_worker_resolver(Living(Arc::clone(executors)))
         .with_distributed_channel_resolver(executors.channels().clone())
         .with_distributed_user_codec(WeirCodec::new(node_codecs()))
-        .with_distributed_desired_task_count_handler(desired_tasks)
+        .with_distributed_desired_task_count_handler(keep_whole)
+        .with_distributed_desired_task_count_handler(desired_tasks(threads))
         .with_distributed_scale_up_leaf_node_handler(share_leaf)
-        .with_distributed_file_scan_config_bytes_per_partition(bytes)
+        .with_distributed_file_scan_config_bytes_per_partition(bytes_per_partition)
         .map_err(|error| Error::from(error).context(MAX_PARTITION_BYTES.key))?
+        .with_distributed_compression(compression)?
         .with_distributed_passthrough_headers(headers(settings)?)?
-        .with_distributed_planner();
-    Ok(builder)
+        .with_distributed_planner())
+}
+
+/// Between processes of one machine, compressing takes longer than what it saves.
+fn usual_compression(executors: &Executors) -> IoCompression {
+    let here = |executor: &ExecutorAddress| match executor.url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    let executors = executors.all();
+    match !executors.is_empty() && executors.iter().all(here) {
+        true => IoCompression::None,
+        false => IoCompression::Lz4,
+    }
 }
 
 /// The settings that tasks run under, too.
