@@ -39,6 +39,7 @@ pub mod prelude;
 pub mod program;
 pub mod quality;
 pub mod session;
+mod work_dir;
 
 pub use dataframe::{DataFrame, DropNa, ExplainMode, Fill, GroupedData};
 pub use io::{DataFrameReader, DataFrameWriter, DataStreamReader, DataStreamWriter, SaveMode};

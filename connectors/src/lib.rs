@@ -4,6 +4,7 @@
 //! codecs; [`node_codecs`] lists them all.
 
 pub mod delta;
+pub mod exchange;
 pub mod files;
 pub mod kafka;
 pub mod local_path;
@@ -27,5 +28,6 @@ pub fn node_codecs() -> Vec<Arc<dyn NodeCodec>> {
         Arc::new(delta::DeltaWriteCodec),
         Arc::new(files::FilesWriteCodec),
         Arc::new(files::JsonReadCodec),
+        Arc::new(exchange::ExchangeWriteCodec),
     ]
 }

@@ -110,6 +110,20 @@ pub enum IoCompression {
     Zstd,
 }
 
+/// Where Spark has `SparkContext.setCheckpointDir`.
+pub const CHECKPOINT_DIR: SettingSpec = SettingSpec {
+    key: "weir.checkpoint.dir",
+    default: "",
+    doc: "directory or URL of an object store where rows of checkpoint() and of durable exchanges are kept, the same for the session and all executors; empty: below weir.local.dir, and with executors of a driver none",
+};
+
+/// Spark keeps the rows of every shuffle on the executors' disks, and computes those of a lost one again.
+pub const DURABLE_EXCHANGE_THRESHOLD: SettingSpec = SettingSpec {
+    key: "weir.sql.durableExchangeThreshold",
+    default: "10GB",
+    doc: "on a cluster: rows of an aggregation or a join that are estimated to be at least as many bytes, and are shuffled again, are first kept in weir.checkpoint.dir, so that a lost executor costs no more than what came after; -1: never",
+};
+
 /// Spark's `spark.sql.streaming.minBatchesToRetain`.
 pub const MIN_BATCHES_TO_RETAIN: SettingSpec = SettingSpec {
     key: "weir.sql.streaming.minBatchesToRetain",
@@ -147,6 +161,8 @@ pub const SETTINGS: &[SettingSpec] = &[
     QUEUE_TIMEOUT,
     MAX_PARTITION_BYTES,
     IO_COMPRESSION,
+    CHECKPOINT_DIR,
+    DURABLE_EXCHANGE_THRESHOLD,
     MIN_BATCHES_TO_RETAIN,
 ];
 
@@ -372,6 +388,31 @@ impl Settings {
         }
     }
 
+    /// [`CHECKPOINT_DIR`], if there is one.
+    #[must_use]
+    pub fn checkpoint_dir(&self) -> Option<&str> {
+        Some(self.get(CHECKPOINT_DIR)).filter(|place| !place.is_empty())
+    }
+
+    /// [`DURABLE_EXCHANGE_THRESHOLD`] in bytes; `None` for never.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no size.
+    pub fn durable_exchange_threshold(&self) -> Result<Option<u64>> {
+        let text = self.get(DURABLE_EXCHANGE_THRESHOLD);
+        match text.trim() {
+            "-1" => Ok(None),
+            size => match parse_bytes(size) {
+                Some(bytes) => Ok(Some(bytes)),
+                None => Err(invalid(
+                    DURABLE_EXCHANGE_THRESHOLD,
+                    text,
+                    "a size like 1GB, or -1",
+                )),
+            },
+        }
+    }
+
     /// [`MIN_BATCHES_TO_RETAIN`].
     ///
     /// # Errors
@@ -399,6 +440,7 @@ impl Settings {
         self.executor_instances()?;
         self.queue_timeout()?;
         self.io_compression(IoCompression::None)?;
+        self.durable_exchange_threshold()?;
         Ok(())
     }
 }

@@ -29,6 +29,29 @@ enum Work {
     Stream,
 }
 
+/// Work, and whether what its aggregations give is kept before it is joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    work: Work,
+    durable: bool,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [
+        Self::of(Work::Batch, false),
+        Self::of(Work::Batch, true),
+        Self::of(Work::Stream, false),
+        Self::of(Work::Stream, true),
+    ];
+
+    const fn of(work: Work, durable: bool) -> Self {
+        Self { work, durable }
+    }
+}
+
+/// What a program says when it has kept a part of its query.
+const KEPT: &str = "a part of the query is done and kept";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
@@ -39,6 +62,8 @@ enum Fault {
     /// When the first rows of a stage that reads an exchange leave it. Of a batch only: the last stage of
     /// the stream gives rows when it has written.
     KillInReduce,
+    /// When a part of the query has been kept.
+    KillAfterPart,
     /// When the first data file is there.
     KillInWrite,
     /// When a task of the sink has ended there.
@@ -60,26 +85,44 @@ struct Job {
     table: String,
     query: String,
     expected: Vec<i64>,
+    /// `WEIR_CONF`.
+    settings: String,
+    /// The parts of a run that are kept.
+    parts: usize,
 }
 
 impl Job {
-    async fn new(work: Work, cluster: &Cluster, broker: Option<&Broker>) -> Self {
+    async fn new(kind: Kind, cluster: &Cluster, broker: Option<&Broker>) -> Self {
         let table = cluster.lake.table("result").display().to_string();
-        match work {
+        let kept = cluster.lake.table("kept").display().to_string();
+        let settings = match kind.durable {
+            true => serde_json::json!({
+                "weir.checkpoint.dir": kept,
+                "weir.sql.durableExchangeThreshold": "0",
+            }),
+            false => serde_json::json!({}),
+        };
+        let settings = settings.to_string();
+        let facts = facts(&cluster.lake).await;
+        match kind.work {
             Work::Batch => {
-                let facts = facts(&cluster.lake).await;
                 let session = local().await;
                 let rows = session.read().parquet(&facts).await.unwrap();
                 rows.create_or_replace_temp_view("facts").unwrap();
-                let expected = "select count(*), count(distinct number), sum(pairs), sum(total) from (
+                let expected = "select count(*), count(distinct number), sum(pairs), sum(total),
+                        (select count(*) from facts) from (
                     select l.id % 50000 as number, count(*) as pairs, sum(l.amount + r.amount) as total
                     from facts l join facts r on l.id = r.id + 1 group by l.id % 50000)";
                 Self {
                     expected: numbers(&session, expected).await,
                     arguments: vec!["aggregate".to_owned(), facts, table.clone()],
                     table,
-                    query: "select count(*), count(distinct number), sum(pairs), sum(total) from result"
-                        .to_owned(),
+                    query:
+                        "select count(*), count(distinct number), sum(pairs), sum(total), sum(size)
+                        from result"
+                            .to_owned(),
+                    settings,
+                    parts: if kind.durable { 2 } else { 0 },
                 }
             }
             Work::Stream => {
@@ -96,14 +139,19 @@ impl Job {
                 let sum = i64::from(PARTITIONS) * offsets * (offsets - 1) / 2 + rest * offsets;
                 let records = i64::try_from(RECORDS).unwrap();
                 let checkpoint = cluster.lake.checkpoint("result").display().to_string();
-                let arguments = ["stream", broker.bootstrap(), &topic, &table, &checkpoint];
+                let mut arguments = vec!["stream", broker.bootstrap(), &topic, &table, &checkpoint];
+                if kind.durable {
+                    arguments.push(&facts);
+                }
                 Self {
-                    arguments: arguments.map(str::to_owned).to_vec(),
+                    arguments: arguments.into_iter().map(str::to_owned).collect(),
                     table,
                     query: "select count(*), count(distinct partition * 1000000000 + \"offset\"),
                         sum(\"offset\"), count(value) from result"
                         .to_owned(),
                     expected: vec![records, records, sum, records],
+                    settings,
+                    parts: usize::from(kind.durable),
                 }
             }
         }
@@ -114,6 +162,8 @@ impl Job {
         program
             .args(&self.arguments)
             .env("WEIR_MASTER", cluster.master())
+            .env("WEIR_CONF", &self.settings)
+            .env("WEIR_LOG", "weir=info,warn")
             .stdin(Stdio::null());
         Process::spawn(program)
     }
@@ -178,15 +228,16 @@ async fn cluster(proxied: bool) -> (Cluster, Option<Proxy>) {
     (cluster, proxy)
 }
 
-/// Runs `work` with `fault`; returns how long it took.
-async fn run(work: Work, fault: Fault, broker: Option<&Broker>) -> Duration {
+/// Runs `kind` with `fault`; returns how long it took.
+async fn run(kind: Kind, fault: Fault, broker: Option<&Broker>) -> Duration {
     let (mut cluster, proxy) = cluster(fault == Fault::Cut).await;
-    let job = Job::new(work, &cluster, broker).await;
-    let what = format!("{work:?}, {fault:?}");
+    let job = Job::new(kind, &cluster, broker).await;
+    let kept = if kind.durable { "kept, " } else { "" };
+    let what = format!("{:?}, {kept}{fault:?}", kind.work);
     let begun = Instant::now();
     let mut program = job.start(&cluster);
     let victim = &mut cluster.executors[0].process;
-    let source = match work {
+    let source = match kind.work {
         Work::Batch => "DataSourceExec)",
         Work::Stream => "KafkaReadExec)",
     };
@@ -202,6 +253,10 @@ async fn run(work: Work, fault: Fault, broker: Option<&Broker>) -> Duration {
         }
         Fault::KillInReduce => {
             line(victim, "(NetworkShuffleExec)", "first rows").await;
+            victim.kill();
+        }
+        Fault::KillAfterPart => {
+            line(&mut program, KEPT, "").await;
             victim.kill();
         }
         Fault::KillInWrite => {
@@ -238,6 +293,13 @@ async fn run(work: Work, fault: Fault, broker: Option<&Broker>) -> Duration {
     let took = begun.elapsed();
     let finished = finished.expect_success();
     let attempts = 1 + finished.stderr.matches("runs again on the others").count();
+    // No part that is kept is computed again.
+    assert_eq!(
+        finished.stderr.matches(KEPT).count(),
+        job.parts,
+        "{what}: {}",
+        finished.stderr
+    );
     job.check(&what).await;
     println!("| {what} | {attempts} | {:.1} |", took.as_secs_f64());
     if fault == Fault::Pause {
@@ -249,11 +311,11 @@ async fn run(work: Work, fault: Fault, broker: Option<&Broker>) -> Duration {
     took
 }
 
-/// Waits for a line of an executor's log that holds both.
-async fn line(executor: &mut Process, place: &str, what: &str) {
+/// Waits for a line of a process's log that holds both.
+async fn line(process: &mut Process, place: &str, what: &str) {
     let deadline = Instant::now() + WITHIN;
     loop {
-        let log = executor.stderr();
+        let log = process.stderr();
         if log
             .lines()
             .any(|line| line.contains(place) && line.contains(what))
@@ -262,7 +324,7 @@ async fn line(executor: &mut Process, place: &str, what: &str) {
         }
         let said = || {
             log.lines()
-                .filter(|line| line.contains("weir_executor"))
+                .filter(|line| line.contains("weir"))
                 .collect::<Vec<_>>()
         };
         assert!(
@@ -274,22 +336,42 @@ async fn line(executor: &mut Process, place: &str, what: &str) {
     }
 }
 
+const OF_BATCHES: [Fault; 10] = [
+    Fault::None,
+    Fault::KillInMap,
+    Fault::KillBetweenStages,
+    Fault::KillInReduce,
+    Fault::KillInWrite,
+    Fault::KillAfterWrite,
+    Fault::KillDriver,
+    Fault::KillJob,
+    Fault::Pause,
+    Fault::Cut,
+];
+
+const OF_STREAMS: [Fault; 9] = [
+    Fault::None,
+    Fault::KillInMap,
+    Fault::KillBetweenStages,
+    Fault::KillInWrite,
+    Fault::KillAfterWrite,
+    Fault::KillDriver,
+    Fault::KillJob,
+    Fault::Pause,
+    Fault::Cut,
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn batch_gives_each_row_once_whatever_dies() {
-    let faults = [
-        Fault::None,
-        Fault::KillInMap,
-        Fault::KillBetweenStages,
-        Fault::KillInReduce,
-        Fault::KillInWrite,
-        Fault::KillAfterWrite,
-        Fault::KillDriver,
-        Fault::KillJob,
-        Fault::Pause,
-        Fault::Cut,
-    ];
-    for fault in faults {
-        run(Work::Batch, fault, None).await;
+    for fault in OF_BATCHES {
+        run(Kind::of(Work::Batch, false), fault, None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batch_with_durable_exchanges_gives_each_row_once_and_repeats_no_part() {
+    for fault in OF_BATCHES.into_iter().chain([Fault::KillAfterPart]) {
+        run(Kind::of(Work::Batch, true), fault, None).await;
     }
 }
 
@@ -298,23 +380,22 @@ async fn stream_gives_each_record_once_whatever_dies() {
     let Some(broker) = broker_or_skip().await else {
         return;
     };
-    let faults = [
-        Fault::None,
-        Fault::KillInMap,
-        Fault::KillBetweenStages,
-        Fault::KillInWrite,
-        Fault::KillAfterWrite,
-        Fault::KillDriver,
-        Fault::KillJob,
-        Fault::Pause,
-        Fault::Cut,
-    ];
-    for fault in faults {
-        run(Work::Stream, fault, Some(broker)).await;
+    for fault in OF_STREAMS {
+        run(Kind::of(Work::Stream, false), fault, Some(broker)).await;
     }
 }
 
-/// `WEIR_FAULT_ROUNDS` rounds from `WEIR_FAULT_SEED`: of either kind, an executor killed at a random moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn stream_with_durable_exchanges_gives_each_record_once_and_repeats_no_part() {
+    let Some(broker) = broker_or_skip().await else {
+        return;
+    };
+    for fault in OF_STREAMS.into_iter().chain([Fault::KillAfterPart]) {
+        run(Kind::of(Work::Stream, true), fault, Some(broker)).await;
+    }
+}
+
+/// `WEIR_FAULT_ROUNDS` rounds from `WEIR_FAULT_SEED`: of any kind, an executor killed at a random moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_there_once_after_kills_at_random_moments() {
     let Some(broker) = broker_or_skip().await else {
@@ -326,8 +407,8 @@ async fn rows_are_there_once_after_kills_at_random_moments() {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     for _ in 0..rounds {
-        let work = [Work::Batch, Work::Stream][random.random_range(0..2)];
+        let kind = Kind::ALL[random.random_range(0..Kind::ALL.len())];
         let after = random.random_range(0..6_000);
-        run(work, Fault::KillAfter(after), Some(broker)).await;
+        run(kind, Fault::KillAfter(after), Some(broker)).await;
     }
 }

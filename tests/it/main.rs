@@ -21,6 +21,7 @@ mod delta_reads;
 mod delta_writes;
 mod demo;
 mod drain;
+mod exchanges;
 mod faults;
 mod files;
 mod functions;

@@ -3,14 +3,19 @@
 use std::collections::VecDeque;
 
 use datafusion::arrow::array::{Array, AsArray};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::COUNT_STAR_EXPANSION;
+use datafusion::physical_plan::execute_stream;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use weir_plan::settings::MAX_RESULT_SIZE;
 use weir_plan::{Error, ErrorKind, Result};
 
 use super::DataFrame;
+use crate::session::Prepared;
 
 impl DataFrame {
     /// All rows, as Arrow batches.
@@ -19,12 +24,14 @@ impl DataFrame {
     /// `ResourcesExhausted`, naming the setting, when they take more than
     /// `weir.driver.maxResultSize`; what the query reports otherwise.
     pub async fn collect(&self) -> Result<Vec<RecordBatch>> {
-        self.session().complete(|| self.collect_once()).await
+        let prepared = self.prepare().await?;
+        let attempt = || self.collect_once(&prepared);
+        self.session().exchanges().complete(attempt).await
     }
 
-    async fn collect_once(&self) -> Result<Vec<RecordBatch>> {
+    async fn collect_once(&self, prepared: &Prepared) -> Result<Vec<RecordBatch>> {
         let limit = self.session().settings().max_result_bytes()?;
-        let mut stream = self.inner().clone().execute_stream().await?;
+        let mut stream = rows(prepared).await?;
         let mut batches = Vec::new();
         let mut bytes = 0;
         while let Some(batch) = stream.try_next().await? {
@@ -67,21 +74,23 @@ impl DataFrame {
     /// # Errors
     /// As [`Self::collect`].
     pub async fn tail(&self, rows: usize) -> Result<Vec<RecordBatch>> {
-        self.session().complete(|| self.tail_once(rows)).await
+        let prepared = self.prepare().await?;
+        let attempt = || self.tail_once(&prepared, rows);
+        self.session().exchanges().complete(attempt).await
     }
 
-    async fn tail_once(&self, rows: usize) -> Result<Vec<RecordBatch>> {
+    async fn tail_once(&self, prepared: &Prepared, count: usize) -> Result<Vec<RecordBatch>> {
         let limit = self.session().settings().max_result_bytes()?;
-        let mut stream = self.to_local_iterator().await?;
+        let mut stream = rows(prepared).await?;
         let mut kept: VecDeque<RecordBatch> = VecDeque::new();
-        let mut count = 0;
+        let mut has = 0;
         while let Some(batch) = stream.try_next().await? {
-            count += batch.num_rows();
+            has += batch.num_rows();
             kept.push_back(batch);
             while let Some(first) = kept.front()
-                && count - first.num_rows() >= rows
+                && has - first.num_rows() >= count
             {
-                count -= first.num_rows();
+                has -= first.num_rows();
                 kept.pop_front();
             }
             if let Some(limit) =
@@ -91,7 +100,7 @@ impl DataFrame {
             }
         }
         if let Some(first) = kept.front_mut() {
-            let surplus = count.saturating_sub(rows);
+            let surplus = has.saturating_sub(count);
             *first = first.slice(surplus, first.num_rows() - surplus);
         }
         Ok(kept.into())
@@ -104,8 +113,13 @@ impl DataFrame {
     /// # Errors
     /// What the query reports, from here or from the stream.
     pub async fn to_local_iterator(&self) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let stream = self.inner().clone().execute_stream().await?;
-        Ok(stream.map_err(Error::from).boxed())
+        let prepared = self.prepare().await?;
+        let rows = rows(&prepared).await?;
+        // What parts of it were kept is read until the end.
+        let rows = rows.inspect(move |_| {
+            let _kept = &prepared;
+        });
+        Ok(rows.boxed())
     }
 
     /// Whether there is no row.
@@ -121,9 +135,27 @@ impl DataFrame {
     /// # Errors
     /// What the query reports.
     pub async fn count(&self) -> Result<u64> {
-        let count = async || Ok(self.inner().clone().count().await? as u64);
-        self.session().complete(count).await
+        let every = count(Expr::Literal(COUNT_STAR_EXPANSION, None)).alias("count");
+        let counted = self.inner().clone().aggregate(vec![], vec![every])?;
+        let counted = Self::new(self.session().clone(), counted).collect().await?;
+        let counts = counted.iter().flat_map(|batch| batch.columns());
+        let counts = counts.filter_map(|column| column.as_primitive_opt::<Int64Type>());
+        let total: i64 = counts.flat_map(|counts| counts.values()).sum();
+        Ok(total.unsigned_abs())
     }
+
+    /// Its parts that are to run first, run.
+    pub(super) async fn prepare(&self) -> Result<Prepared> {
+        let (state, plan) = self.inner().clone().into_parts();
+        self.session().exchanges().prepare(state, &plan).await
+    }
+}
+
+/// The rows of one attempt.
+async fn rows(prepared: &Prepared) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let plan = prepared.physical().await?;
+    let rows = execute_stream(plan, prepared.state().task_ctx())?;
+    Ok(rows.map_err(Error::from).boxed())
 }
 
 fn too_large(limit: u64) -> Error {

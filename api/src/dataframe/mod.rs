@@ -2,6 +2,7 @@
 
 mod actions;
 mod arguments;
+mod checkpoint;
 mod columns;
 mod explain;
 mod grouped;

@@ -1,7 +1,5 @@
 //! An executor of a driver's cluster, as a process: what `weir executor` is.
 
-mod work_dir;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +16,7 @@ use weir_rpc::Security;
 
 use crate::program::{StopSignals, print_line};
 use crate::session::{machine_memory_bytes, runtime_env};
-use work_dir::WorkDir;
+use crate::work_dir::{Purpose, WorkDir};
 
 /// What an executor is told.
 #[derive(Debug, Clone)]
@@ -57,7 +55,10 @@ pub async fn serve_executor(options: ExecutorOptions) -> Result<()> {
         .map_err(|error| error.context("--memory"))?;
     let memory_bytes = settings.memory_limit_bytes(machine_memory_bytes())?;
     let mut signals = StopSignals::listen()?;
-    let dir = WorkDir::make(options.dir.unwrap_or_else(std::env::temp_dir))?;
+    let dir = WorkDir::make(
+        &options.dir.unwrap_or_else(std::env::temp_dir),
+        Purpose::Executor,
+    )?;
     // Sessions bring the settings of theirs; what they leave out is the environment's.
     let stores = Arc::new(ObjectStores::try_new([])?);
     let environment = runtime_env(memory_bytes, Some(dir.path()), &stores)?;

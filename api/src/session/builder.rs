@@ -19,6 +19,7 @@ use weir_plan::settings::{
 use weir_plan::{Error, ErrorKind, Result, Settings};
 
 use super::cluster::{Executors, attach, distribute, start_local};
+use super::exchanges::Exchanges;
 use super::master::Master;
 use super::runner::PlanRunner;
 use super::{Inner, Session};
@@ -186,7 +187,9 @@ async fn build(request: &Request) -> Result<Session> {
     let round_robin = settings
         .datafusion()
         .any(|(key, value)| key == ROUND_ROBIN && value.trim().eq_ignore_ascii_case("true"));
-    let runner = PlanRunner::new(context.clone(), round_robin, executors.clone());
+    let exchanges = Exchanges::try_new(&master, &settings, &stores, executors.as_ref())?;
+    let exchanges = Arc::new(exchanges);
+    let runner = PlanRunner::new(context.clone(), round_robin, Arc::clone(&exchanges));
     Ok(Session {
         inner: Arc::new(Inner {
             app_name,
@@ -196,6 +199,7 @@ async fn build(request: &Request) -> Result<Session> {
             stores,
             runner: Arc::new(runner),
             executors,
+            exchanges,
             listeners: Mutex::default(),
         }),
     })

@@ -2,12 +2,12 @@
 
 mod builder;
 mod cluster;
+mod exchanges;
 mod master;
 mod runner;
 mod tables;
 
 use std::fmt;
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::prelude::SessionContext;
@@ -21,6 +21,7 @@ use crate::io::{DataFrameReader, DataStreamReader};
 pub(crate) use builder::{machine_memory_bytes, runtime_env};
 
 use cluster::Executors;
+pub(crate) use exchanges::{Exchanges, Prepared};
 
 pub use builder::SessionBuilder;
 pub use cluster::ExecutorAddress;
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     stores: Arc<ObjectStores>,
     runner: Arc<dyn BatchRunner>,
     executors: Option<Arc<Executors>>,
+    exchanges: Arc<Exchanges>,
     listeners: Mutex<Vec<Arc<dyn QueryListener>>>,
 }
 
@@ -115,14 +117,9 @@ impl Session {
         executors.map_or_else(Vec::new, |executors| executors.all())
     }
 
-    /// The result of an action's first complete attempt: on a cluster, a query that lost an executor is
-    /// run again.
-    pub(crate) async fn complete<T, F, Fut>(&self, attempt: F) -> Result<T>
-    where
-        F: FnMut() -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
-        cluster::complete(self.inner.executors.as_deref(), attempt).await
+    /// What it keeps of its queries.
+    pub(crate) fn exchanges(&self) -> &Exchanges {
+        &self.inner.exchanges
     }
 
     pub(crate) fn runner(&self) -> Arc<dyn BatchRunner> {

@@ -10,13 +10,14 @@ use datafusion::prelude::SessionContext;
 use weir_plan::{Result, STREAM_INPUT_ROWS};
 use weir_streaming::{BatchJob, BatchOutput, BatchRunner};
 
-use super::cluster::{Executors, complete, with_task_metrics};
+use super::cluster::with_task_metrics;
+use super::exchanges::{Exchanges, Prepared};
 
 /// Runs batches, again where an executor was lost.
 pub(super) struct PlanRunner {
     context: SessionContext,
     round_robin: bool,
-    executors: Option<Arc<Executors>>,
+    exchanges: Arc<Exchanges>,
 }
 
 impl PlanRunner {
@@ -28,40 +29,39 @@ impl PlanRunner {
     pub(super) fn new(
         context: SessionContext,
         round_robin: bool,
-        executors: Option<Arc<Executors>>,
+        exchanges: Arc<Exchanges>,
     ) -> Self {
         Self {
             context,
             round_robin,
-            executors,
+            exchanges,
         }
     }
 
-    async fn plan(&self, job: &BatchJob) -> Result<(SessionState, Arc<dyn ExecutionPlan>)> {
+    fn state(&self, job: &BatchJob) -> SessionState {
         let mut state = self.context.state();
         // What `current_timestamp()` becomes when the plan is simplified.
         state.execution_props_mut().query_execution_start_time = Some(job.timestamp);
         let optimizer = &mut state.config_mut().options_mut().optimizer;
         optimizer.enable_round_robin_repartition = self.round_robin;
-        let plan = state.create_physical_plan(&job.plan).await?;
-        Ok((state, plan))
+        state
     }
 
-    async fn attempt(&self, job: &BatchJob) -> Result<BatchOutput> {
-        let (state, plan) = self.plan(job).await?;
-        let rows = collect(Arc::clone(&plan), state.task_ctx()).await?;
-        let plan = with_task_metrics(plan).await?;
-        Ok(BatchOutput {
-            rows,
-            input_rows: stream_input_rows(&plan),
-        })
+    async fn attempt(prepared: &Prepared) -> Result<BatchOutput> {
+        let plan = prepared.physical().await?;
+        let rows = collect(Arc::clone(&plan), prepared.state().task_ctx()).await?;
+        let mut input_rows = 0;
+        for plan in prepared.parts().iter().chain([&plan]) {
+            input_rows += stream_input_rows(&with_task_metrics(Arc::clone(plan)).await?);
+        }
+        Ok(BatchOutput { rows, input_rows })
     }
 }
 
 impl fmt::Debug for PlanRunner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PlanRunner")
-            .field("executors", &self.executors)
+            .field("exchanges", &self.exchanges)
             .finish_non_exhaustive()
     }
 }
@@ -69,7 +69,9 @@ impl fmt::Debug for PlanRunner {
 #[async_trait]
 impl BatchRunner for PlanRunner {
     async fn run(&self, job: BatchJob) -> Result<BatchOutput> {
-        complete(self.executors.as_deref(), || self.attempt(&job)).await
+        let exchanges = &self.exchanges;
+        let prepared = exchanges.prepare(self.state(&job), &job.plan).await?;
+        exchanges.complete(|| Self::attempt(&prepared)).await
     }
 }
 
@@ -102,11 +104,13 @@ mod tests {
             timestamp: chrono::Utc::now(),
         };
         for spread in [false, true] {
-            let runner = PlanRunner::new(context.clone(), spread, None);
-            let (state, plan) = runner.plan(&job).await.unwrap();
+            let runner = PlanRunner::new(context.clone(), spread, Arc::new(Exchanges::none()));
+            let state = runner.state(&job);
+            assert_eq!(state.config().target_partitions(), 4);
+            let prepared = runner.exchanges.prepare(state, &job.plan).await.unwrap();
+            let plan = prepared.physical().await.unwrap();
             let shown = displayable(plan.as_ref()).indent(false).to_string();
             assert_eq!(shown.contains("RepartitionExec"), spread, "{shown}");
-            assert_eq!(state.config().target_partitions(), 4);
         }
     }
 }

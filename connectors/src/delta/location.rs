@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::object_store::{ObjectStoreRegistry, ObjectStoreUrl};
+use datafusion::execution::object_store::ObjectStoreRegistry;
 use deltalake::Path;
 use deltalake::kernel::Snapshot;
 use deltalake::logstore::{
@@ -10,7 +10,7 @@ use deltalake::logstore::{
 };
 use object_store::prefix::PrefixStore;
 use url::Url;
-use weir_plan::object_url::{escape_in, object_url, root_of};
+use weir_plan::object_url::{escape_in, object_url};
 use weir_plan::{Error, ErrorKind, Result};
 
 use super::error::table_error;
@@ -58,14 +58,6 @@ pub(super) fn log_store(url: &Url, stores: &dyn ObjectStoreRegistry) -> Result<L
     })?;
     let table = Arc::new(PrefixStore::new(Arc::clone(&root), prefix));
     Ok(default_logstore(table, root, url, &config))
-}
-
-/// How a plan names the store of the table at `url`.
-pub(super) fn store_url(url: &Url) -> Result<ObjectStoreUrl> {
-    match url.scheme() {
-        "file" => Ok(ObjectStoreUrl::local_filesystem()),
-        _ => ObjectStoreUrl::parse(root_of(url)).map_err(Error::from),
-    }
 }
 
 /// The newest version of the table at `url`; `None` where there is none.

@@ -26,8 +26,8 @@ use weir_plan::{Error, Result};
 use super::file_predicate::{FilePredicate, partition_schema};
 use super::file_stats::{FileStats, partition_array};
 use super::live::LiveFile;
-use super::location::store_url;
 use crate::files::parquet_scan;
+use crate::object_stores::store_url;
 
 /// Reader features that change nothing about what a data file without a deletion vector holds.
 const OF_THE_LOG: &[&str] = &[

@@ -18,4 +18,17 @@ mod registry;
 #[cfg(test)]
 mod tests;
 
+use datafusion::execution::object_store::ObjectStoreUrl;
+use url::Url;
+use weir_plan::object_url::root_of;
+use weir_plan::{Error, Result};
+
 pub use registry::ObjectStores;
+
+/// How a plan names the store of `url`.
+pub(crate) fn store_url(url: &Url) -> Result<ObjectStoreUrl> {
+    match url.scheme() {
+        "file" => Ok(ObjectStoreUrl::local_filesystem()),
+        _ => ObjectStoreUrl::parse(root_of(url)).map_err(Error::from),
+    }
+}

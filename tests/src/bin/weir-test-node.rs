@@ -62,8 +62,8 @@ async fn count(arguments: Vec<OsString>) -> weir::Result<()> {
     weir::program::print_line(format_args!("{{\"rows\": {rows}}}"))
 }
 
-/// `aggregate FILES TABLE`: a join and an aggregation of Parquet files with `id` and `bucket`, written into a
-/// Delta table: three stages.
+/// `aggregate FILES TABLE`: joins and aggregations of Parquet files with `id` and `amount`, written into a Delta table. With a
+/// threshold of durable exchanges of 0, both sides of the last join are parts that are kept.
 async fn aggregate(arguments: Vec<OsString>) -> weir::Result<()> {
     let [_, files, table] = arguments.as_slice() else {
         panic!("{arguments:?}: FILES TABLE");
@@ -71,32 +71,55 @@ async fn aggregate(arguments: Vec<OsString>) -> weir::Result<()> {
     let path = |argument: &OsString| argument.to_str().expect("a path").to_owned();
     let session = weir::Session::builder()
         .config("weir.sql.files.maxPartitionBytes", 1)
+        // Whatever the size of its sides, a join shuffles them.
+        .config(
+            "datafusion.optimizer.hash_join_single_partition_threshold",
+            0,
+        )
+        .config(
+            "datafusion.optimizer.hash_join_single_partition_threshold_rows",
+            0,
+        )
         .get_or_create()
         .await?;
     let rows = session.read().parquet(&path(files)).await?;
     rows.create_or_replace_temp_view("facts")?;
     let rows = session
         .sql(
-            "select l.id % 50000 as number, count(*) as pairs, sum(l.amount + r.amount) as total
-             from facts l join facts r on l.id = r.id + 1 group by l.id % 50000",
+            "select p.number, p.pairs, p.total, s.size from (
+                 select l.id % 50000 as number, count(*) as pairs, sum(l.amount + r.amount) as total
+                 from facts l join facts r on l.id = r.id + 1 group by l.id % 50000) p
+             join (select id % 50000 as number, count(*) as size from facts group by id % 50000) s
+             on p.number = s.number",
         )
         .await?;
     let writer = rows.write().mode(weir::SaveMode::Overwrite);
     writer.format("delta").save(&path(table)).await
 }
 
-/// `stream BROKER TOPIC TABLE CHECKPOINT`: drains a topic into a Delta table, rows clustered by partition:
-/// two stages.
+/// `stream BROKER TOPIC TABLE CHECKPOINT [FILES]`: drains a topic into a Delta table, rows clustered by partition: two stages. With
+/// Parquet files, joined with an aggregation of them that has a row for each partition up to 12.
 async fn stream(arguments: Vec<OsString>) -> weir::Result<()> {
+    use weir::datafusion::arrow::datatypes::DataType;
     use weir::prelude::*;
     let arguments: Vec<&str> = arguments
         .iter()
         .filter_map(|argument| argument.to_str())
         .collect();
-    let [_, broker, topic, table, checkpoint] = arguments.as_slice() else {
-        panic!("{arguments:?}: BROKER TOPIC TABLE CHECKPOINT");
+    let [_, broker, topic, table, checkpoint, rest @ ..] = arguments.as_slice() else {
+        panic!("{arguments:?}: BROKER TOPIC TABLE CHECKPOINT [FILES]");
     };
-    let session = Session::builder().get_or_create().await?;
+    let session = Session::builder()
+        .config(
+            "datafusion.optimizer.hash_join_single_partition_threshold",
+            0,
+        )
+        .config(
+            "datafusion.optimizer.hash_join_single_partition_threshold_rows",
+            0,
+        )
+        .get_or_create()
+        .await?;
     let records = session
         .read_stream()
         .format("kafka")
@@ -105,7 +128,16 @@ async fn stream(arguments: Vec<OsString>) -> weir::Result<()> {
         .option("startingOffsets", "earliest")
         .load()
         .await?;
-    let rows = records.select([col("partition"), col("offset"), col("value")])?;
+    let mut rows = records.select([col("partition"), col("offset"), col("value")])?;
+    if let [files] = rest {
+        let facts = session.read().parquet(files).await?;
+        let partition = weir::datafusion::logical_expr::cast(col("id") % lit(12), DataType::Int32)
+            .alias("partition");
+        let counted = facts
+            .group_by([partition])
+            .agg([count(lit(1)).alias("size")])?;
+        rows = rows.join(counted, ["partition"], "inner")?;
+    }
     rows.write_stream()
         .format("delta")
         .partition_by(["partition"])

@@ -1,0 +1,158 @@
+//! Which parts of a plan are kept before what comes after them begins.
+//!
+//! A part ends where rows that an aggregation, a join or a window has computed are shuffled again, for the next join or window. Not where
+//! they are only broadcast or aggregated: there is little to send, and what there is, partial aggregation has made less.
+//!
+//! ```text
+//!  Join a.k = b.k        exchange
+//!  ├─ Aggregate by k     ◀── a part, if it is large
+//!  └─ TableScan          (is durable already)
+//! ```
+
+use std::sync::Arc;
+
+use datafusion::common::Result as DataFusionResult;
+use datafusion::common::tree_node::Transformed;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+use datafusion::physical_plan::{ExecutionPlan, Partitioning};
+
+/// Of values whose width is not fixed.
+const TEXT_BYTES: usize = 32;
+
+/// Where a node is: the number of the input to take, from the root down.
+pub(super) type Place = Vec<usize>;
+
+/// A part of a plan that might be kept, and the node that takes its rows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) part: Place,
+    pub(super) consumer: Place,
+}
+
+/// The candidates of `plan`, each before those that contain it.
+pub(super) fn candidates(plan: &LogicalPlan) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    find(plan, &mut Vec::new(), &mut found);
+    found
+}
+
+fn find(plan: &LogicalPlan, place: &mut Place, found: &mut Vec<Candidate>) {
+    // What it gives changes from round to round.
+    if matches!(plan, LogicalPlan::RecursiveQuery(_)) {
+        return;
+    }
+    for (number, input) in plan.inputs().into_iter().enumerate() {
+        place.push(number);
+        find(input, place, found);
+        if matches!(plan, LogicalPlan::Join(_) | LogicalPlan::Window(_)) && is_computed(input) {
+            found.push(Candidate {
+                part: place.clone(),
+                consumer: place[..place.len() - 1].to_vec(),
+            });
+        }
+        place.pop();
+    }
+}
+
+/// Whether rows had to be brought together for `plan`.
+fn is_computed(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(_)
+        | LogicalPlan::Join(_)
+        | LogicalPlan::Window(_)
+        | LogicalPlan::Distinct(_) => true,
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Union(_) => plan.inputs().into_iter().any(is_computed),
+        _ => false,
+    }
+}
+
+/// The node at `place`.
+pub(super) fn node_at<'a>(plan: &'a LogicalPlan, place: &[usize]) -> Option<&'a LogicalPlan> {
+    place
+        .iter()
+        .try_fold(plan, |node, number| node.inputs().into_iter().nth(*number))
+}
+
+/// `plan` with `node`, of the same columns, at `place`.
+pub(super) fn replaced(
+    plan: LogicalPlan,
+    place: &[usize],
+    node: LogicalPlan,
+) -> DataFusionResult<LogicalPlan> {
+    use datafusion::common::tree_node::TreeNode as _;
+    let Some((wanted, below)) = place.split_first() else {
+        return Ok(node);
+    };
+    let mut node = Some(node);
+    let mut number = 0;
+    let plan = plan.map_children(|input| {
+        let here = number == *wanted;
+        number += 1;
+        match node.take_if(|_| here) {
+            Some(node) => Ok(Transformed::yes(replaced(input, below, node)?)),
+            None => Ok(Transformed::no(input)),
+        }
+    })?;
+    Ok(plan.data)
+}
+
+/// Whether `plan`, that of a consumer, shuffles what it takes.
+pub(super) fn shuffles(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
+        return matches!(join.mode, PartitionMode::Partitioned);
+    }
+    if plan.is::<SortMergeJoinExec>() {
+        return true;
+    }
+    if plan.is::<WindowAggExec>() || plan.is::<BoundedWindowAggExec>() {
+        return plan.children().into_iter().any(is_shuffled);
+    }
+    match plan.children().as_slice() {
+        [input] => shuffles(input),
+        _ => false,
+    }
+}
+
+/// Whether `plan` gives rows of an exchange.
+fn is_shuffled(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    if let Some(exchange) = plan.downcast_ref::<RepartitionExec>() {
+        return matches!(exchange.partitioning(), Partitioning::Hash(..));
+    }
+    match plan.children().as_slice() {
+        [input] => is_shuffled(input),
+        _ => false,
+    }
+}
+
+/// The bytes of the rows that `plan` gives, as far as they can be known before it runs. Of a node of which nothing is known: those that it
+/// takes.
+pub(super) fn estimated_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
+    let known = statistics.ok().and_then(|statistics| {
+        let rows = statistics.num_rows.get_value().copied()?;
+        Some(rows.saturating_mul(row_bytes(plan)) as u64)
+    });
+    known.unwrap_or_else(|| plan.children().into_iter().map(estimated_bytes).sum())
+}
+
+/// The bytes of everything that `plan` reads.
+pub(super) fn read_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    match plan.children().as_slice() {
+        [] => estimated_bytes(plan),
+        inputs => inputs.iter().map(|input| read_bytes(input)).sum(),
+    }
+}
+
+fn row_bytes(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let schema = plan.schema();
+    let columns = schema.fields().iter();
+    let widths = columns.map(|field| field.data_type().primitive_width().unwrap_or(TEXT_BYTES));
+    widths.sum()
+}

@@ -1,0 +1,107 @@
+//! Where a session keeps what it has computed.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::OnceCell;
+use url::Url;
+use uuid::Uuid;
+use weir_connectors::exchange::exchange_base;
+use weir_plan::settings::CHECKPOINT_DIR;
+use weir_plan::{Error, Result, Settings};
+
+use crate::session::Master;
+use crate::work_dir::{Purpose, WorkDir};
+
+/// See the module's documentation. Made when it is first asked for.
+#[derive(Debug)]
+pub(super) struct Directory {
+    parent: Option<Parent>,
+    made: OnceCell<(Url, Option<WorkDir>)>,
+}
+
+#[derive(Debug)]
+enum Parent {
+    /// Of this machine, or mounted on all.
+    Local(PathBuf),
+    /// In an object store.
+    Store(Url),
+}
+
+impl Directory {
+    /// That of a session on `master`.
+    ///
+    /// # Errors
+    /// As [`exchange_base`], naming the setting.
+    pub(super) fn try_new(master: &Master, settings: &Settings) -> Result<Self> {
+        let parent = match (settings.checkpoint_dir(), master) {
+            (Some(place), _) => {
+                let url =
+                    exchange_base(place).map_err(|error| error.context(CHECKPOINT_DIR.key))?;
+                Some(match url.to_file_path() {
+                    Ok(path) => Parent::Local(path),
+                    Err(()) => Parent::Store(url),
+                })
+            }
+            (None, Master::Local { .. } | Master::LocalCluster { .. }) => {
+                let local = settings.local_dir().map(PathBuf::from);
+                Some(Parent::Local(local.unwrap_or_else(std::env::temp_dir)))
+            }
+            // Other machines do not see this one's.
+            (None, Master::Cluster { .. }) => None,
+        };
+        Ok(Self {
+            parent,
+            made: OnceCell::new(),
+        })
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.parent.is_some()
+    }
+
+    /// Its URL.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the session has none; `Storage` when it cannot be made.
+    pub(super) async fn url(&self) -> Result<&Url> {
+        let made = self.made.get_or_try_init(async || self.make());
+        made.await.map(|(url, _)| url)
+    }
+
+    fn make(&self) -> Result<(Url, Option<WorkDir>)> {
+        match &self.parent {
+            None => Err(Error::invalid_argument(format!(
+                "there is no place to keep rows in: set {} to a directory that the session and all \
+                 executors share, or to a URL of an object store",
+                CHECKPOINT_DIR.key
+            ))),
+            Some(Parent::Local(parent)) => {
+                let parent = absolute(parent)?;
+                let dir = WorkDir::make(&parent, Purpose::Checkpoints)?;
+                let url = Url::from_directory_path(dir.path()).map_err(|()| {
+                    Error::invalid_argument(format!(
+                        "{} cannot be written as a URL",
+                        dir.path().display()
+                    ))
+                })?;
+                Ok((url, Some(dir)))
+            }
+            Some(Parent::Store(parent)) => {
+                let mut url = parent.clone();
+                let name = format!(
+                    "{}{}",
+                    Purpose::Checkpoints.prefix(),
+                    Uuid::new_v4().simple()
+                );
+                url.set_path(&format!("{}/{name}", parent.path().trim_end_matches('/')));
+                Ok((url, None))
+            }
+        }
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| {
+        Error::invalid_argument(format!("{} is no path", path.display())).with_source(error)
+    })
+}

@@ -1,0 +1,206 @@
+//! Queries in parts: what a long query has computed is kept, so that a lost executor costs no more than what came after.
+//!
+//! On a cluster, parts of a plan that are large (`weir.sql.durableExchangeThreshold`) and whose rows are shuffled again run first, each as a
+//! query of its own that is repeated alone. Their rows are kept ([`weir_connectors::exchange`]) and take the part's place in the plan, with
+//! their exact number: joins that come after are planned with what was measured.
+
+mod cut;
+mod directory;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use datafusion::execution::SessionState;
+use datafusion::execution::context::QueryPlanner as _;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use tracing::info;
+use weir_connectors::ObjectStores;
+use weir_connectors::exchange::Exchange;
+use weir_plan::logical::{WeirQueryPlanner, WriteNode};
+use weir_plan::manifest::collect_manifest;
+use weir_plan::{Error, Result, Settings};
+
+use super::Master;
+use super::cluster::{Executors, complete};
+use cut::{candidates, estimated_bytes, node_at, read_bytes, replaced, shuffles};
+use directory::Directory;
+
+/// What a session keeps of its queries, and where.
+#[derive(Debug)]
+pub(crate) struct Exchanges {
+    stores: Arc<ObjectStores>,
+    executors: Option<Arc<Executors>>,
+    directory: Directory,
+    /// Bytes from which a part is kept without being asked for.
+    threshold: Option<u64>,
+}
+
+/// A query whose parts have run.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    state: SessionState,
+    /// Optimized. It holds what was kept.
+    plan: LogicalPlan,
+    /// The executed plans of the parts, for what they counted.
+    parts: Vec<Arc<dyn ExecutionPlan>>,
+}
+
+impl Prepared {
+    pub(crate) fn state(&self) -> &SessionState {
+        &self.state
+    }
+
+    pub(crate) fn parts(&self) -> &[Arc<dyn ExecutionPlan>] {
+        &self.parts
+    }
+
+    /// The plan of an attempt at the rest, on those that live now.
+    ///
+    /// # Errors
+    /// `InvalidPlan` when it cannot be planned.
+    pub(crate) async fn physical(&self) -> Result<Arc<dyn ExecutionPlan>> {
+        physical(&self.state, &self.plan).await
+    }
+}
+
+async fn physical(state: &SessionState, optimized: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    let planner = state.query_planner();
+    Ok(planner.create_physical_plan(optimized, state).await?)
+}
+
+/// The plan as it would be in one process: planned, but not distributed.
+async fn undistributed(
+    state: &SessionState,
+    optimized: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    Ok(WeirQueryPlanner
+        .create_physical_plan(optimized, state)
+        .await?)
+}
+
+impl Exchanges {
+    /// Those of a session.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a checkpoint directory that is none.
+    pub(super) fn try_new(
+        master: &Master,
+        settings: &Settings,
+        stores: &Arc<ObjectStores>,
+        executors: Option<&Arc<Executors>>,
+    ) -> Result<Self> {
+        let directory = Directory::try_new(master, settings)?;
+        let threshold = settings.durable_exchange_threshold()?;
+        // Who has no executors loses none.
+        let wanted = executors.is_some() && directory.exists();
+        Ok(Self {
+            stores: Arc::clone(stores),
+            executors: executors.map(Arc::clone),
+            threshold: threshold.filter(|_| wanted),
+            directory,
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        let stores = ObjectStores::try_new([]).expect("stores without settings");
+        let local = Master::Local { threads: 1 };
+        Self::try_new(&local, &Settings::new(), &Arc::new(stores), None).expect("no settings")
+    }
+
+    /// `plan`, with its large parts run and kept.
+    ///
+    /// # Errors
+    /// `InvalidPlan` when it cannot be planned; what a part fails with.
+    pub(crate) async fn prepare(
+        &self,
+        state: SessionState,
+        plan: &LogicalPlan,
+    ) -> Result<Prepared> {
+        let mut prepared = Prepared {
+            plan: state.optimize(plan)?,
+            state,
+            parts: Vec::new(),
+        };
+        let Some(threshold) = self.threshold else {
+            return Ok(prepared);
+        };
+        let candidates = candidates(&prepared.plan);
+        if candidates.is_empty() {
+            return Ok(prepared);
+        }
+        let whole = undistributed(&prepared.state, &prepared.plan).await?;
+        if read_bytes(&whole) < threshold {
+            return Ok(prepared);
+        }
+        for candidate in candidates {
+            // Those inside of it are replaced already, by nodes of the same columns: places are as they were.
+            let at = |place: &[usize]| {
+                node_at(&prepared.plan, place)
+                    .ok_or_else(|| Error::internal("a part of a plan is gone"))
+            };
+            let (consumer, part) = (at(&candidate.consumer)?, at(&candidate.part)?.clone());
+            if !shuffles(&undistributed(&prepared.state, consumer).await?) {
+                continue;
+            }
+            let estimate = estimated_bytes(&undistributed(&prepared.state, &part).await?);
+            if estimate < threshold {
+                continue;
+            }
+            let (kept, executed) = self.keep(&prepared.state, &part).await?;
+            prepared.parts.push(executed);
+            prepared.plan = replaced(prepared.plan, &candidate.part, kept)?;
+        }
+        Ok(prepared)
+    }
+
+    /// The result of the first complete attempt at a query: see [`complete`].
+    ///
+    /// # Errors
+    /// As [`complete`].
+    pub(crate) async fn complete<T, F, Fut>(&self, attempt: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        complete(self.executors.as_deref(), attempt).await
+    }
+
+    /// Runs `prepared` and keeps its rows; the plan that gives them.
+    ///
+    /// # Errors
+    /// What the query reports; `Storage` when its rows cannot be kept.
+    pub(crate) async fn checkpoint(&self, prepared: &Prepared) -> Result<LogicalPlan> {
+        let (kept, _) = self.keep(&prepared.state, &prepared.plan).await?;
+        Ok(kept)
+    }
+
+    /// Runs `part`, which is optimized.
+    async fn keep(
+        &self,
+        state: &SessionState,
+        part: &LogicalPlan,
+    ) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>)> {
+        let begun = Instant::now();
+        let base = self.directory.url().await?;
+        let exchange = Exchange::try_new(base, &self.stores, part.schema().as_arrow())?;
+        let write = WriteNode::plan(exchange.write_step(), part.clone())?;
+        let attempt = async || {
+            let plan = physical(state, &write).await?;
+            let rows = collect(Arc::clone(&plan), state.task_ctx()).await?;
+            Ok((collect_manifest(&rows)?, plan))
+        };
+        let (written, executed) = self.complete(attempt).await?;
+        info!(
+            rows = written.rows,
+            bytes = written.bytes,
+            files = written.files.len(),
+            seconds = begun.elapsed().as_secs_f64(),
+            "a part of the query is done and kept"
+        );
+        let table = exchange.into_table(&written)?;
+        Ok((table.into_plan(part)?, executed))
+    }
+}

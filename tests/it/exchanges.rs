@@ -1,0 +1,187 @@
+//! What queries keep of themselves: `checkpoint()`, and the parts of long ones.
+
+use std::path::{Path, PathBuf};
+
+use weir::datafusion::arrow::util::pretty::pretty_format_batches;
+use weir::prelude::*;
+use weir::{ErrorKind, SessionBuilder};
+use weir_tests::cluster::Cluster;
+use weir_tests::files::{TempLake, files_under};
+use weir_tests::process::kill_process;
+
+use crate::cluster::{facts, local, view};
+
+/// A session on `master` that keeps what it keeps in `kept`.
+fn builder(master: &str, kept: &Path) -> SessionBuilder {
+    Session::builder()
+        .master(master)
+        .config(
+            "weir.executor.program",
+            env!("CARGO_BIN_EXE_weir-test-node"),
+        )
+        .config("weir.sql.files.maxPartitionBytes", 1)
+        .config("weir.checkpoint.dir", kept.display())
+}
+
+async fn shown(rows: &DataFrame) -> String {
+    let batches = rows.collect().await.unwrap();
+    pretty_format_batches(&batches).unwrap().to_string()
+}
+
+/// The files below `kept`, without the lock.
+fn kept_files(kept: &Path) -> Vec<PathBuf> {
+    files_under(kept, ".arrow")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpointed_rows_are_there_without_their_source_and_an_executor_and_go_with_the_dataframe()
+ {
+    for master in ["local[2]", "local-cluster[2,1]"] {
+        let lake = TempLake::new();
+        let (facts, kept) = (facts(&lake).await, lake.table("kept"));
+        let session = builder(master, &kept).create().await.unwrap();
+        view(&session, &facts).await;
+        let rows = session
+            .sql("select bucket, count(*) as n, sum(amount) as amount from facts group by bucket")
+            .await
+            .unwrap();
+        let expected = shown(&rows.clone().sort([col("bucket")]).unwrap()).await;
+        let rows = rows.checkpoint().await.unwrap();
+        assert!(!kept_files(&kept).is_empty());
+
+        std::fs::remove_dir_all(&facts).unwrap();
+        if let Some(process) = session
+            .executors()
+            .first()
+            .and_then(|executor| executor.process_id)
+        {
+            kill_process(process);
+        }
+        let sorted = rows.clone().sort([col("bucket")]).unwrap();
+        assert_eq!(shown(&sorted).await, expected, "{master}");
+        assert_eq!(rows.count().await.unwrap(), 97);
+        // Another dataframe reads them still.
+        drop(rows);
+        assert_eq!(shown(&sorted).await, expected, "{master}");
+        drop(sorted);
+        assert_eq!(kept_files(&kept), Vec::<PathBuf>::new());
+        drop(session);
+        assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoint_keeps_every_type_and_names_that_occur_twice() {
+    let lake = TempLake::new();
+    let kept = lake.table("kept");
+    let query = "select l.n as n, r.n as n2, l.*, r.* from
+        (select 1 as n, 'short' as text, arrow_cast('a word', 'Dictionary(Int32, Utf8)') as word,
+            arrow_cast('a text that is longer than a view holds', 'Utf8View') as long,
+            [1, null, 3] as list, named_struct('a', 1, 'b', ['x']) as both, x'00ff' as bytes,
+            cast(1.25 as decimal(20, 3)) as price, interval '1 month 2 days' as span,
+            timestamp '2026-01-31T10:00:00' as at, date '2026-01-31' as day, true as yes,
+            cast(null as double) as nothing, null as null_type
+        union all select 2, null, null, null, null, null, null, null, null, null, null, null, 0.5, null) l
+        join (select 1 as n, 'right' as text union all select 2, '') r on l.n = r.n";
+    for master in ["local[2]", "local-cluster[2,1]"] {
+        let session = builder(master, &kept).create().await.unwrap();
+        let rows = session.sql(query).await.unwrap();
+        let rows = DataFrame::from_datafusion(&session, rows.into_datafusion());
+        let of_one = rows.clone().checkpoint().await.unwrap();
+        assert_eq!(of_one.schema().as_arrow(), rows.schema().as_arrow());
+        let expected = shown(&rows.sort([col("n2")]).unwrap()).await;
+        assert_eq!(
+            shown(&of_one.sort([col("n2")]).unwrap()).await,
+            expected,
+            "{master}"
+        );
+        let none = session.sql("select 1 as n where 1 = 2").await.unwrap();
+        let none = none.checkpoint().await.unwrap();
+        assert_eq!(none.count().await.unwrap(), 0);
+    }
+}
+
+/// Queries with parts whose rows are shuffled again.
+const IN_PARTS: &[(&str, usize)] = &[
+    (
+        "select a.bucket, a.n, b.total from (select bucket, count(*) as n from facts group by bucket) a
+         join (select bucket, sum(amount) as total from facts group by bucket) b on a.bucket = b.bucket
+         order by a.bucket",
+        2,
+    ),
+    (
+        "select id, n, rank() over (partition by n order by id) as place from
+            (select l.id, count(*) as n from facts l join facts r on l.id = r.id + 1 group by l.id) s
+         order by id limit 20",
+        1,
+    ),
+    (
+        "select f.id, a.n from facts f left join (select distinct bucket as n from facts) a on f.id = a.n
+         order by f.id limit 200",
+        1,
+    ),
+    // Nothing is shuffled again.
+    ("select bucket, count(*) as n from facts group by bucket order by bucket", 0),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_are_kept_give_the_rows_of_a_query_that_runs_whole() {
+    let lake = TempLake::new();
+    let (facts, kept) = (facts(&lake).await, lake.table("kept"));
+    let alone = local().await;
+    view(&alone, &facts).await;
+    for (query, parts) in IN_PARTS {
+        let session = builder("local-cluster[2,1]", &kept)
+            .config("weir.sql.durableExchangeThreshold", 0)
+            .config(
+                "datafusion.optimizer.hash_join_single_partition_threshold",
+                0,
+            )
+            .config(
+                "datafusion.optimizer.hash_join_single_partition_threshold_rows",
+                0,
+            )
+            .create()
+            .await
+            .unwrap();
+        view(&session, &facts).await;
+        let expected = shown(&alone.sql(query).await.unwrap()).await;
+        assert_eq!(
+            shown(&session.sql(query).await.unwrap()).await,
+            expected,
+            "{query}"
+        );
+        // The directory is made when a part is kept; what is in it goes with its query.
+        assert_eq!(kept.exists(), *parts > 0, "{query}");
+        assert_eq!(kept_files(&kept), Vec::<PathBuf>::new());
+        let _ = std::fs::remove_dir_all(&kept);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoint_on_a_driver_without_a_directory_names_the_setting() {
+    let cluster = Cluster::start(1).await;
+    let session = Session::builder().master(cluster.master());
+    let session = session.create().await.unwrap();
+    let rows = session.range(0, 10, 1).unwrap();
+    let error = rows.checkpoint().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains("weir.checkpoint.dir"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_exchanges_that_are_none_are_refused_by_name() {
+    for (key, value) in [
+        ("weir.sql.durableExchangeThreshold", "much"),
+        ("weir.sql.durableExchangeThreshold", "-2"),
+        ("weir.checkpoint.dir", "hdfs://lake/kept"),
+        ("weir.io.compression.codec", "snappy"),
+    ] {
+        let session = Session::builder().master("local[1]").config(key, value);
+        let error = session.create().await.unwrap_err().to_string();
+        assert!(
+            error.contains(key) && error.contains(value),
+            "{key}: {error}"
+        );
+    }
+}
