@@ -26,6 +26,8 @@ use futures::Stream;
 use tracing::debug;
 use weir_plan::{Error, TaskSlot};
 
+use crate::connections::marked;
+
 /// Stands for `plan`: its name, children and metrics, so that metrics are matched as if it were not here.
 #[derive(Debug)]
 pub(crate) struct PanicGuard {
@@ -148,7 +150,7 @@ impl Stream for GuardedStream {
                 if polled.is_ready() && !std::mem::replace(&mut self.begun, true) {
                     debug!("{}: first rows", self.place);
                 }
-                polled
+                polled.map_err(marked)
             }
             Err(panic) => {
                 self.stream = None;

@@ -8,6 +8,7 @@
 //!   or when it is told to hurry ([`belong`]).
 
 mod channels;
+mod connections;
 mod guard;
 mod membership;
 mod memory;
@@ -17,6 +18,7 @@ mod stores;
 mod worker;
 
 pub use channels::Channels;
+pub use connections::is_broken_connection;
 pub use membership::{Membership, belong};
 pub use server::{Announcement, Executor};
 pub use worker::{

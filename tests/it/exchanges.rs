@@ -74,14 +74,13 @@ async fn checkpointed_rows_are_there_without_their_source_and_an_executor_and_go
 async fn checkpoint_keeps_every_type_and_names_that_occur_twice() {
     let lake = TempLake::new();
     let kept = lake.table("kept");
-    let query = "select l.n as n, r.n as n2, l.*, r.* from
-        (select 1 as n, 'short' as text, arrow_cast('a word', 'Dictionary(Int32, Utf8)') as word,
-            arrow_cast('a text that is longer than a view holds', 'Utf8View') as long,
+    let query = "select l.*, r.text, r.n as right_n, arrow_cast(r.text, 'Dictionary(Int32, Utf8)') as word from
+        (select 1 as n, 'short' as text, arrow_cast('a text that is longer than a view holds', 'Utf8View') as long,
             [1, null, 3] as list, named_struct('a', 1, 'b', ['x']) as both, x'00ff' as bytes,
             cast(1.25 as decimal(20, 3)) as price, interval '1 month 2 days' as span,
             timestamp '2026-01-31T10:00:00' as at, date '2026-01-31' as day, true as yes,
             cast(null as double) as nothing, null as null_type
-        union all select 2, null, null, null, null, null, null, null, null, null, null, null, 0.5, null) l
+        union all select 2, null, null, null, null, null, null, null, null, null, null, 0.5, null) l
         join (select 1 as n, 'right' as text union all select 2, '') r on l.n = r.n";
     for master in ["local[2]", "local-cluster[2,1]"] {
         let session = builder(master, &kept).create().await.unwrap();
@@ -89,9 +88,9 @@ async fn checkpoint_keeps_every_type_and_names_that_occur_twice() {
         let rows = DataFrame::from_datafusion(&session, rows.into_datafusion());
         let of_one = rows.clone().checkpoint().await.unwrap();
         assert_eq!(of_one.schema().as_arrow(), rows.schema().as_arrow());
-        let expected = shown(&rows.sort([col("n2")]).unwrap()).await;
+        let expected = shown(&rows.sort([col("right_n")]).unwrap()).await;
         assert_eq!(
-            shown(&of_one.sort([col("n2")]).unwrap()).await,
+            shown(&of_one.sort([col("right_n")]).unwrap()).await,
             expected,
             "{master}"
         );
@@ -182,6 +181,70 @@ async fn settings_of_exchanges_that_are_none_are_refused_by_name() {
         assert!(
             error.contains(key) && error.contains(value),
             "{key}: {error}"
+        );
+    }
+}
+
+/// The most memory that a process has had, in bytes.
+fn peak_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|peak| peak.split_whitespace().next());
+    kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap() << 10
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shuffle_that_is_larger_than_the_memory_of_all_executors_finishes_within_it() {
+    const ROWS: i64 = 2_000_000;
+    // Of both executors together; a quarter of the rows.
+    const LIMIT: u64 = 128 << 20;
+    let lake = TempLake::new();
+    let place = lake.table("wide").display().to_string();
+    let session = local().await;
+    let numbers = session.range(0, ROWS, 1).unwrap();
+    numbers.create_or_replace_temp_view("numbers").unwrap();
+    let wide =
+        "select id, id % 1000 as bucket, md5(cast(id as string)) || md5(cast(id + 1 as string)) ||
+        md5(cast(id + 2 as string)) || md5(cast(id + 3 as string)) || md5(cast(id + 4 as string)) ||
+        md5(cast(id + 5 as string)) || md5(cast(id + 6 as string)) as text from numbers";
+    let wide = session.sql(wide).await.unwrap().write().format("parquet");
+    wide.option("maxRecordsPerFile", ROWS / 4)
+        .save(&place)
+        .await
+        .unwrap();
+    for durable in [false, true] {
+        let session = builder("local-cluster[2,1]", &lake.table("kept"))
+            .config("weir.memory.limit", LIMIT)
+            .config(
+                "weir.sql.durableExchangeThreshold",
+                if durable { "0" } else { "-1" },
+            )
+            .create()
+            .await
+            .unwrap();
+        let wide = session.read().parquet(&place).await.unwrap();
+        wide.create_or_replace_temp_view("wide").unwrap();
+        let processes: Vec<u32> = session
+            .executors()
+            .iter()
+            .filter_map(|e| e.process_id)
+            .collect();
+        let idle: u64 = processes.iter().map(|process| peak_memory(*process)).sum();
+        let begun = std::time::Instant::now();
+        let query = "select count(*) as n, sum(place) as places, sum(length(text)) as bytes from
+                (select text, row_number() over (partition by bucket order by text) as place from wide) r";
+        let rows = session.sql(query).await.unwrap();
+        println!(
+            "{}",
+            rows.explain_string(weir::ExplainMode::Simple)
+                .await
+                .unwrap()
+        );
+        let got = shown(&rows).await;
+        let peak: u64 = processes.iter().map(|process| peak_memory(*process)).sum();
+        println!(
+            "{got}\nidle {idle} peak {peak} limit {LIMIT} {:?}",
+            begun.elapsed()
         );
     }
 }

@@ -75,6 +75,8 @@ enum Fault {
     Pause,
     /// Nothing reaches an executor any longer, and nobody is told.
     Cut,
+    /// Connections between executors go silent while the session reaches all of them.
+    CutBetween,
     /// An executor is killed after so many milliseconds.
     KillAfter(u64),
 }
@@ -110,7 +112,7 @@ impl Job {
                 let rows = session.read().parquet(&facts).await.unwrap();
                 rows.create_or_replace_temp_view("facts").unwrap();
                 let expected = "select count(*), count(distinct number), sum(pairs), sum(total),
-                        (select count(*) from facts) from (
+                        (select count(*) from facts) as facts from (
                     select l.id % 50000 as number, count(*) as pairs, sum(l.amount + r.amount) as total
                     from facts l join facts r on l.id = r.id + 1 group by l.id % 50000)";
                 Self {
@@ -230,7 +232,8 @@ async fn cluster(proxied: bool) -> (Cluster, Option<Proxy>) {
 
 /// Runs `kind` with `fault`; returns how long it took.
 async fn run(kind: Kind, fault: Fault, broker: Option<&Broker>) -> Duration {
-    let (mut cluster, proxy) = cluster(fault == Fault::Cut).await;
+    let proxied = matches!(fault, Fault::Cut | Fault::CutBetween);
+    let (mut cluster, proxy) = cluster(proxied).await;
     let job = Job::new(kind, &cluster, broker).await;
     let kept = if kind.durable { "kept, " } else { "" };
     let what = format!("{:?}, {kept}{fault:?}", kind.work);
@@ -284,6 +287,11 @@ async fn run(kind: Kind, fault: Fault, broker: Option<&Broker>) -> Duration {
             line(victim, source, "first rows").await;
             proxy.as_ref().unwrap().cut();
         }
+        Fault::CutBetween => {
+            line(victim, "(NetworkShuffleExec)", "first rows").await;
+            // The first is the session's, which has sent the tasks.
+            proxy.as_ref().unwrap().cut_all_but_the_first();
+        }
         Fault::KillAfter(after) => {
             tokio::time::sleep(Duration::from_millis(after)).await;
             victim.kill();
@@ -292,7 +300,10 @@ async fn run(kind: Kind, fault: Fault, broker: Option<&Broker>) -> Duration {
     let finished = program.wait(WITHIN).await;
     let took = begun.elapsed();
     let finished = finished.expect_success();
-    let attempts = 1 + finished.stderr.matches("runs again on the others").count();
+    let attempts = 1 + finished
+        .stderr
+        .matches("runs again on those that live")
+        .count();
     // No part that is kept is computed again.
     assert_eq!(
         finished.stderr.matches(KEPT).count(),
@@ -336,7 +347,7 @@ async fn line(process: &mut Process, place: &str, what: &str) {
     }
 }
 
-const OF_BATCHES: [Fault; 10] = [
+const OF_BATCHES: [Fault; 11] = [
     Fault::None,
     Fault::KillInMap,
     Fault::KillBetweenStages,
@@ -347,6 +358,7 @@ const OF_BATCHES: [Fault; 10] = [
     Fault::KillJob,
     Fault::Pause,
     Fault::Cut,
+    Fault::CutBetween,
 ];
 
 const OF_STREAMS: [Fault; 9] = [

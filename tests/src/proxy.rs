@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +16,18 @@ enum Network {
     Whole,
     /// Nothing arrives, and nobody is told.
     Silent,
+    /// On connections that were accepted before the given one, but for the first.
+    SilentBefore(usize),
+}
+
+impl Network {
+    fn is_silent(self, connection: usize) -> bool {
+        match self {
+            Self::Whole => false,
+            Self::Silent => true,
+            Self::SilentBefore(end) => connection > 0 && connection < end,
+        }
+    }
 }
 
 /// See the module's documentation.
@@ -22,6 +35,7 @@ enum Network {
 pub struct Proxy {
     address: SocketAddr,
     network: Arc<watch::Sender<Network>>,
+    accepted: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -32,14 +46,18 @@ impl Proxy {
         let address = listener.local_addr().expect("an address");
         let network = Arc::new(watch::Sender::new(Network::Whole));
         let watched = Arc::clone(&network);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&accepted);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, target, watched.subscribe()));
+                let number = counted.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(pass(number, client, target, watched.subscribe()));
             }
         });
         Self {
             address,
             network,
+            accepted,
             task,
         }
     }
@@ -53,6 +71,12 @@ impl Proxy {
     pub fn cut(&self) {
         self.network.send_replace(Network::Silent);
     }
+
+    /// From now on nothing passes on the connections that there are, but for the first, and none of them ends. New ones are whole.
+    pub fn cut_all_but_the_first(&self) {
+        let end = self.accepted.load(Ordering::SeqCst);
+        self.network.send_replace(Network::SilentBefore(end));
+    }
 }
 
 impl Drop for Proxy {
@@ -61,8 +85,13 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass(mut client: TcpStream, target: SocketAddr, mut network: watch::Receiver<Network>) {
-    let silent = *network.borrow() == Network::Silent;
+async fn pass(
+    number: usize,
+    mut client: TcpStream,
+    target: SocketAddr,
+    mut network: watch::Receiver<Network>,
+) {
+    let silent = network.borrow().is_silent(number);
     if silent {
         hold(client, network).await;
         return;
@@ -73,7 +102,7 @@ async fn pass(mut client: TcpStream, target: SocketAddr, mut network: watch::Rec
     tokio::select! {
         // Either side has ended it.
         _ = copy_bidirectional(&mut client, &mut server) => return,
-        _ = network.wait_for(|network| *network == Network::Silent) => {}
+        _ = network.wait_for(|network| network.is_silent(number)) => {}
     }
     // Both are open, and nobody reads from them.
     hold((client, server), network).await;

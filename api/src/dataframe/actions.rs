@@ -113,7 +113,8 @@ impl DataFrame {
     /// # Errors
     /// What the query reports, from here or from the stream.
     pub async fn to_local_iterator(&self) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let prepared = self.prepare().await?;
+        let mut prepared = self.prepare().await?;
+        prepared.end_turn();
         let rows = rows(&prepared).await?;
         // What parts of it were kept is read until the end.
         let rows = rows.inspect(move |_| {

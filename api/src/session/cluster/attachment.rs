@@ -4,6 +4,7 @@
 //! known, queries that run go on, and those that wait for their turn wait for [`AWAY_MAX`] at most.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -60,6 +61,12 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 pub(crate) struct Turn {
     shared: Arc<Shared>,
     query: u64,
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Turn({})", self.query)
+    }
 }
 
 /// See the module's documentation.

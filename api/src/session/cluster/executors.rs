@@ -118,7 +118,7 @@ impl Executors {
     ///
     /// # Errors
     /// As [`Attachment::turn`].
-    pub(super) async fn turn(&self) -> Result<Option<Turn>> {
+    pub(crate) async fn turn(&self) -> Result<Option<Turn>> {
         match &self.source {
             Source::Own { .. } => Ok(None),
             Source::Driver { attachment, .. } => attachment.turn().await.map(Some),

@@ -19,7 +19,7 @@ mod planning;
 mod recovery;
 mod whole;
 
-pub(super) use attachment::attach;
+pub(super) use attachment::{Turn, attach};
 pub use executors::ExecutorAddress;
 pub(super) use executors::Executors;
 pub(super) use local::start_local;

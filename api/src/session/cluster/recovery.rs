@@ -4,6 +4,7 @@ use std::future::Future;
 
 use tracing::warn;
 use url::Url;
+use weir_executor::is_broken_connection;
 use weir_plan::Result;
 
 use super::executors::{Executors, none_left};
@@ -11,12 +12,13 @@ use super::executors::{Executors, none_left};
 /// How often a query is tried, as often as Spark tries a task (`spark.task.maxFailures`).
 const ATTEMPTS: usize = 4;
 
-/// The result of the first attempt that is complete, once it is the query's turn. An attempt that fails is repeated if one of the
-/// executors it began with was lost meanwhile, on those that live; any other failure is the query's, as is
+/// The result of the first attempt that is complete. An attempt that fails is repeated if one of the
+/// executors it began with was lost meanwhile, on those that live, or if a connection broke; any other failure is the query's, as is
 /// every one without executors.
 ///
 /// # Errors
-/// The query's own, those of waiting for its turn, `Unavailable` when no executor is left, the last attempt's when each lost one.
+/// The query's own, `Unavailable` when no executor is left, the last attempt's when each lost an executor
+/// or a connection.
 pub(crate) async fn complete<T, F, Fut>(executors: Option<&Executors>, mut attempt: F) -> Result<T>
 where
     F: FnMut() -> Fut,
@@ -25,7 +27,6 @@ where
     let Some(executors) = executors else {
         return attempt().await;
     };
-    let _turn = executors.turn().await?;
     let mut number = 1;
     loop {
         let before = executors.living();
@@ -38,19 +39,20 @@ where
         // Of the attempt, not of the look: another query may have noticed first.
         let lost = before.iter().filter(|executor| !living.contains(executor));
         let lost: Vec<&str> = lost.map(Url::as_str).collect();
-        if lost.is_empty() {
-            return Err(error);
-        }
-        let lost = lost.join(", ");
+        let lost = match lost.as_slice() {
+            [] if is_broken_connection(&error) => "a connection to an executor".to_owned(),
+            [] => return Err(error),
+            lost => format!("executor {}", lost.join(", ")),
+        };
         if living.is_empty() {
             return Err(none_left(&executors.all()).with_source(error));
         }
         if number == ATTEMPTS {
             return Err(error.context(format!(
-                "the query lost an executor in each of {ATTEMPTS} attempts, {lost} in the last"
+                "the query lost an executor or a connection in each of {ATTEMPTS} attempts, {lost} in the last"
             )));
         }
-        warn!(%error, "lost executor {lost}: the query runs again on the others");
+        warn!(%error, "lost {lost}: the query runs again on those that live");
         number += 1;
     }
 }

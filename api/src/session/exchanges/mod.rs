@@ -23,7 +23,7 @@ use weir_plan::manifest::collect_manifest;
 use weir_plan::{Error, Result, Settings};
 
 use super::Master;
-use super::cluster::{Executors, complete};
+use super::cluster::{Executors, Turn, complete};
 use cut::{candidates, estimated_bytes, node_at, read_bytes, replaced, shuffles};
 use directory::Directory;
 
@@ -45,6 +45,8 @@ pub(crate) struct Prepared {
     plan: LogicalPlan,
     /// The executed plans of the parts, for what they counted.
     parts: Vec<Arc<dyn ExecutionPlan>>,
+    /// Held from the first part to the end: a driver that is gone meanwhile is not needed.
+    turn: Option<Turn>,
 }
 
 impl Prepared {
@@ -54,6 +56,11 @@ impl Prepared {
 
     pub(crate) fn parts(&self) -> &[Arc<dyn ExecutionPlan>] {
         &self.parts
+    }
+
+    /// Lets the next query have its turn: how long this one takes is up to who reads its rows.
+    pub(crate) fn end_turn(&mut self) {
+        self.turn = None;
     }
 
     /// The plan of an attempt at the rest, on those that live now.
@@ -110,10 +117,10 @@ impl Exchanges {
         Self::try_new(&local, &Settings::new(), &Arc::new(stores), None).expect("no settings")
     }
 
-    /// `plan`, with its large parts run and kept.
+    /// `plan`, with its large parts run and kept, once it is the query's turn.
     ///
     /// # Errors
-    /// `InvalidPlan` when it cannot be planned; what a part fails with.
+    /// `InvalidPlan` when it cannot be planned; `Unavailable` when its turn does not come; what a part fails with.
     pub(crate) async fn prepare(
         &self,
         state: SessionState,
@@ -123,6 +130,10 @@ impl Exchanges {
             plan: state.optimize(plan)?,
             state,
             parts: Vec::new(),
+            turn: match &self.executors {
+                Some(executors) => executors.turn().await?,
+                None => None,
+            },
         };
         let Some(threshold) = self.threshold else {
             return Ok(prepared);
