@@ -1,13 +1,14 @@
 //! What queries keep of themselves: `checkpoint()`, and the parts of long ones.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use weir::datafusion::arrow::util::pretty::pretty_format_batches;
 use weir::prelude::*;
 use weir::{ErrorKind, SessionBuilder};
 use weir_tests::cluster::Cluster;
-use weir_tests::files::{TempLake, files_under};
-use weir_tests::process::kill_process;
+use weir_tests::files::{SmallDisk, TempLake, files_under};
+use weir_tests::process::{kill_process, peak_memory};
 
 use crate::cluster::{facts, local, view};
 
@@ -185,66 +186,130 @@ async fn settings_of_exchanges_that_are_none_are_refused_by_name() {
     }
 }
 
-/// The most memory that a process has had, in bytes.
-fn peak_memory(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = peak.and_then(|peak| peak.split_whitespace().next());
-    kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap() << 10
-}
+/// The length of a text of [`wide`].
+const TEXT: u64 = 224;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn shuffle_that_is_larger_than_the_memory_of_all_executors_finishes_within_it() {
-    const ROWS: i64 = 2_000_000;
-    // Of both executors together; a quarter of the rows.
-    const LIMIT: u64 = 128 << 20;
-    let lake = TempLake::new();
+/// Every row of `wide` goes to the task of its bucket, and is sorted there.
+const SORTED: &str = "select count(*) as n, sum(place) as places, sum(length(text)) as bytes from
+    (select text, row_number() over (partition by bucket order by text) as place from wide) r";
+
+/// Parquet files of `rows` rows of 1000 buckets.
+async fn wide(lake: &TempLake, rows: u64) -> String {
     let place = lake.table("wide").display().to_string();
     let session = local().await;
-    let numbers = session.range(0, ROWS, 1).unwrap();
+    let numbers = session.range(0, i64::try_from(rows).unwrap(), 1).unwrap();
     numbers.create_or_replace_temp_view("numbers").unwrap();
-    let wide =
-        "select id, id % 1000 as bucket, md5(cast(id as string)) || md5(cast(id + 1 as string)) ||
-        md5(cast(id + 2 as string)) || md5(cast(id + 3 as string)) || md5(cast(id + 4 as string)) ||
-        md5(cast(id + 5 as string)) || md5(cast(id + 6 as string)) as text from numbers";
-    let wide = session.sql(wide).await.unwrap().write().format("parquet");
-    wide.option("maxRecordsPerFile", ROWS / 4)
+    let wide = format!(
+        "select id % 1000 as bucket, lpad(cast((id * 7919) % {rows} as string), {TEXT}, '.') as text
+        from numbers"
+    );
+    let wide = session.sql(&wide).await.unwrap().write().format("parquet");
+    wide.option("maxRecordsPerFile", rows / 4)
         .save(&place)
         .await
         .unwrap();
-    for durable in [false, true] {
-        let session = builder("local-cluster[2,1]", &lake.table("kept"))
-            .config("weir.memory.limit", LIMIT)
-            .config(
-                "weir.sql.durableExchangeThreshold",
-                if durable { "0" } else { "-1" },
-            )
-            .create()
-            .await
-            .unwrap();
-        let wide = session.read().parquet(&place).await.unwrap();
-        wide.create_or_replace_temp_view("wide").unwrap();
-        let processes: Vec<u32> = session
-            .executors()
-            .iter()
-            .filter_map(|e| e.process_id)
-            .collect();
-        let idle: u64 = processes.iter().map(|process| peak_memory(*process)).sum();
-        let begun = std::time::Instant::now();
-        let query = "select count(*) as n, sum(place) as places, sum(length(text)) as bytes from
-                (select text, row_number() over (partition by bucket order by text) as place from wide) r";
-        let rows = session.sql(query).await.unwrap();
-        println!(
-            "{}",
-            rows.explain_string(weir::ExplainMode::Simple)
-                .await
-                .unwrap()
-        );
-        let got = shown(&rows).await;
-        let peak: u64 = processes.iter().map(|process| peak_memory(*process)).sum();
-        println!(
-            "{got}\nidle {idle} peak {peak} limit {LIMIT} {:?}",
-            begun.elapsed()
-        );
+    place
+}
+
+/// The bytes of all files below `directory`.
+fn bytes_under(directory: &Path) -> u64 {
+    let files = files_under(directory, "");
+    let lengths = files.iter().filter_map(|file| std::fs::metadata(file).ok());
+    lengths.map(|file| file.len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shuffle_of_more_than_the_memory_of_all_executors_finishes_by_spilling() {
+    const ROWS: u64 = 3_000_000;
+    // Of both executors together.
+    const LIMIT: u64 = 256 << 20;
+    let lake = TempLake::new();
+    let place = wide(&lake, ROWS).await;
+    let spill = lake.file("spill");
+    let session = builder("local-cluster[2,1]", &lake.table("kept"))
+        .config("weir.memory.limit", LIMIT)
+        .config("weir.local.dir", spill.display())
+        // Wide rows: what a sort takes at once is to be a small part of its share.
+        .config("datafusion.execution.batch_size", 2048)
+        .create()
+        .await
+        .unwrap();
+    let wide = session.read().parquet(&place).await.unwrap();
+    wide.create_or_replace_temp_view("wide").unwrap();
+    let executors = session.executors();
+    let peak = || -> u64 {
+        let processes = executors.iter().filter_map(|executor| executor.process_id);
+        processes.map(peak_memory).sum()
+    };
+    let idle = peak();
+    let frame = session.sql(SORTED).await.unwrap();
+    let mut query = tokio::spawn(async move { frame.collect().await.unwrap() });
+    let mut spilled = 0;
+    let rows = loop {
+        // How large its files are shows only while it runs.
+        match tokio::time::timeout(Duration::from_millis(50), &mut query).await {
+            Ok(rows) => break rows.unwrap(),
+            Err(_) => spilled = spilled.max(bytes_under(&spill)),
+        }
+    };
+    let number = |column: usize| {
+        use weir::datafusion::arrow::array::AsArray as _;
+        use weir::datafusion::arrow::datatypes::{Int64Type, UInt64Type};
+        let column = rows[0].column(column);
+        let unsigned = column.as_primitive_opt::<UInt64Type>();
+        let signed = column.as_primitive_opt::<Int64Type>();
+        let signed = signed.map(|numbers| numbers.value(0).unsigned_abs());
+        unsigned.map(|numbers| numbers.value(0)).or(signed).unwrap()
+    };
+    let of_bucket = ROWS / 1000;
+    assert_eq!(number(0), ROWS);
+    assert_eq!(number(1), 1000 * of_bucket * (of_bucket + 1) / 2);
+    assert_eq!(number(2), ROWS * TEXT);
+    let shuffled = number(2);
+    println!(
+        "shuffled {shuffled} bytes, limit {LIMIT}, spilled {spilled} at once, executors at most {}, {idle} when idle",
+        peak()
+    );
+    assert!(shuffled > 2 * LIMIT);
+    assert!(spilled > LIMIT, "{spilled}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executor_whose_disk_is_full_fails_the_query_with_the_cause_and_runs_the_next() {
+    let mut cluster = Cluster::start(0).await;
+    let spill = cluster.lake.file("spill");
+    let Some(_disk) = SmallDisk::mount_or_skip(&spill, 4 << 20) else {
+        return;
+    };
+    for _ in 0..2 {
+        cluster
+            .add_executor(&["--cores", "1", "--memory", "96MB"])
+            .await;
     }
+    let place = wide(&cluster.lake, 1_000_000).await;
+    let session = Session::builder()
+        .master(cluster.master())
+        .config("weir.sql.files.maxPartitionBytes", 1)
+        .create()
+        .await
+        .unwrap();
+    let wide = session.read().parquet(&place).await.unwrap();
+    wide.create_or_replace_temp_view("wide").unwrap();
+    let error = session
+        .sql(SORTED)
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap_err();
+    let shown = format!("{error:?}");
+    assert!(shown.contains("No space left on device"), "{shown}");
+    for executor in &mut cluster.executors {
+        assert!(executor.process.is_running());
+    }
+    let counted = session
+        .sql("select bucket from wide where bucket = 7")
+        .await
+        .unwrap();
+    assert_eq!(counted.count().await.unwrap(), 1000);
 }

@@ -1,14 +1,14 @@
 //! Jobs on a driver: `weir driver`, `weir submit` and the commands beside it, as processes.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 use weir_tests::files::TempLake;
-use weir_tests::process::{Finished, Process, built_program, eventually, lives};
+use weir_tests::process::{Finished, Process, built_program, eventually, lives, resident_memory};
 
 use crate::bronze::expect_parts;
 
@@ -129,13 +129,20 @@ echo '{"rows": 7}'; echo bye; exit 3"#;
 #[tokio::test(flavor = "multi_thread")]
 async fn program_that_is_there_is_not_uploaded_again() {
     let driver = Driver::start(&[]).await;
-    let job = script(&driver.lake, "job", "exit 0");
+    // As large as programs with an engine in them are.
+    let rest = "#".repeat(200 << 20);
+    let job = script(&driver.lake, "job", &format!("exit 0\n{rest}"));
     driver.run("submit", &[&job]).await.expect_success();
     let [program] = driver.programs().try_into().unwrap();
-    let written = fs::metadata(&program).unwrap().modified().unwrap();
+    let written = fs::metadata(&program).unwrap();
+    assert!(written.len() > 200 << 20);
     driver.run("submit", &[&job]).await.expect_success();
     assert_eq!(driver.programs(), std::slice::from_ref(&program));
-    assert_eq!(fs::metadata(&program).unwrap().modified().unwrap(), written);
+    let now = fs::metadata(&program).unwrap();
+    assert_eq!(
+        (now.ino(), now.mtime_nsec()),
+        (written.ino(), written.mtime_nsec())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,6 +280,7 @@ async fn many_jobs_at_once_all_finish_and_no_more_run_than_allowed() {
         let number = number.to_string();
         submitted.push(driver.weir("submit", &[&job, "--", &running, &number]));
     }
+    let mut memory = Vec::new();
     for (number, process) in submitted.into_iter().enumerate() {
         let finished = process.wait(WITHIN).await.expect_success();
         assert_eq!(finished.last_json()["number"], number, "{finished}");
@@ -281,7 +289,12 @@ async fn many_jobs_at_once_all_finish_and_no_more_run_than_allowed() {
             .lines()
             .find_map(|line| line.trim().parse::<u32>().ok());
         assert!(at_once.unwrap() <= 3, "{finished}");
+        if matches!(number, 9 | 49) {
+            memory.push(resident_memory(driver.process.id()));
+        }
     }
+    println!("resident after 10 and 50 jobs: {memory:?}");
+    assert!(memory[1] * 10 <= memory[0] * 11, "{memory:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -442,3 +442,20 @@ pub(crate) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send 
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
+
+/// The memory that a process has, in bytes.
+pub fn resident_memory(id: u32) -> u64 {
+    memory(id, "VmRSS:")
+}
+
+/// The most memory that a process has had, in bytes.
+pub fn peak_memory(id: u32) -> u64 {
+    memory(id, "VmHWM:")
+}
+
+fn memory(id: u32, what: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
+    let kib = line.and_then(|line| line.split_whitespace().next());
+    kib.and_then(|kib| kib.parse::<u64>().ok()).expect("KiB") << 10
+}

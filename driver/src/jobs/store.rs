@@ -11,6 +11,9 @@ use weir_proto::jobs::StoredJob;
 /// By id, which sorts by age.
 const JOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("jobs");
 
+/// Of the store's pages in memory. Jobs are short texts, of which the newest are asked for; unless told, redb keeps up to 1 GiB.
+const CACHE_BYTES: usize = 4 << 20;
+
 /// See the module's documentation.
 #[derive(Debug, Clone)]
 pub(super) struct JobStore {
@@ -33,7 +36,10 @@ impl JobStore {
             )
             .with_source(error)
         };
-        let database = Database::create(path).map_err(|error| failed(error.into()))?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(path)
+            .map_err(|error| failed(error.into()))?;
         let transaction = database
             .begin_write()
             .map_err(|error| failed(error.into()))?;
