@@ -7,15 +7,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use weir_connectors::ObjectStores;
+use weir_connectors::exchange::removals;
 use weir_executor::Executor;
 use weir_plan::{Error, ErrorKind, Result};
 use weir_rpc::Security;
@@ -43,6 +46,9 @@ pub(crate) const ROLE_VARIABLE: &str = "WEIR_EXECUTOR_ROLE";
 /// How many times tasks are polled before a busy thread looks at its sockets and timers. A poll of a query's task goes on for a hundred
 /// batches, so that Tokio's default of 61 takes longer than the other side waits for a sign of life.
 const POLLS_BETWEEN_IO: u32 = 1;
+
+/// How long a program that has ended waits until what it kept is removed.
+const REMOVED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Set by a driver for its jobs: the job's id.
 const JOB_VARIABLE: &str = "WEIR_JOB_ID";
@@ -113,7 +119,15 @@ pub fn run_on_threads(threads: usize, program: impl Future<Output = Result<()>>)
 
 fn run_on(runtime: Result<Runtime>, program: impl Future<Output = Result<ExitCode>>) -> ExitCode {
     let ended = runtime.and_then(|runtime| {
-        let ended = runtime.block_on(program);
+        let ended = runtime.block_on(async {
+            let ended = program.await;
+            // What its last dataframes kept in an object store goes before it does.
+            removals().close();
+            if timeout(REMOVED_WITHIN, removals().wait()).await.is_err() {
+                tracing::warn!("rows of an exchange are left behind: their store does not answer");
+            }
+            ended
+        });
         // Blocking readers of an abandoned batch must not hold the process.
         runtime.shutdown_background();
         ended

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use tracing::info;
@@ -59,7 +60,11 @@ impl WorkDir {
             purpose.prefix(),
             uuid::Uuid::new_v4().simple()
         ));
-        fs::create_dir(&path).map_err(failed)?;
+        // Rows are nobody else's to read.
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(failed)?;
         let lock = File::create(path.join(LOCK)).map_err(failed)?;
         lock.lock().map_err(failed)?;
         Ok(Self { path, _lock: lock })

@@ -25,19 +25,15 @@ pub fn is_broken_connection(error: &(dyn StdError + 'static)) -> bool {
     is_status(error) || causes(error).any(|cause| cause.to_string().contains(BROKEN))
 }
 
-/// Whether it is a failure of gRPC's own. What a task fails with is a status of its own kind, which the library has made an error again.
+/// Whether it is a failure of gRPC's own. What a task fails with is a status of its own kind, which the library has made an error again; what
+/// the library itself finds wrong (an encoding, a partition's number) is an internal one without a cause.
 fn is_status(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| {
         let status = cause.downcast_ref::<Status>();
-        status.is_some_and(|status| {
-            matches!(
-                status.code(),
-                Code::Unavailable
-                    | Code::Unknown
-                    | Code::Cancelled
-                    | Code::DeadlineExceeded
-                    | Code::Internal
-            )
+        status.is_some_and(|status| match status.code() {
+            Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded => true,
+            Code::Unknown | Code::Internal => status.source().is_some(),
+            _ => false,
         })
     })
 }
@@ -73,6 +69,7 @@ mod tests {
         for error in [
             DataFusionError::Execution("no row fits".to_owned()),
             DataFusionError::External(Box::new(Status::unauthenticated("no token"))),
+            DataFusionError::External(Box::new(Status::internal("no such partition"))),
         ] {
             assert!(!is_broken_connection(&marked(error)));
         }

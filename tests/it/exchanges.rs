@@ -105,9 +105,16 @@ async fn checkpoint_keeps_every_type_and_names_that_occur_twice() {
 const IN_PARTS: &[(&str, usize)] = &[
     (
         "select a.bucket, a.n, b.total from (select bucket, count(*) as n from facts group by bucket) a
+         join (select bucket, sum(amount) as total from facts group by bucket) b
+         on a.bucket + 1 = b.bucket + 1 order by a.bucket",
+        2,
+    ),
+    // Both sides are where the join needs them.
+    (
+        "select a.bucket, a.n, b.total from (select bucket, count(*) as n from facts group by bucket) a
          join (select bucket, sum(amount) as total from facts group by bucket) b on a.bucket = b.bucket
          order by a.bucket",
-        2,
+        0,
     ),
     (
         "select id, n, rank() over (partition by n order by id) as place from
@@ -116,8 +123,8 @@ const IN_PARTS: &[(&str, usize)] = &[
         1,
     ),
     (
-        "select f.id, a.n from facts f left join (select distinct bucket as n from facts) a on f.id = a.n
-         order by f.id limit 200",
+        "select f.id, a.n from facts f left join (select distinct bucket as n from facts) a
+         on f.id = a.n * 2 order by f.id limit 200",
         1,
     ),
     // Nothing is shuffled again.

@@ -116,9 +116,10 @@ impl DataFrame {
         let mut prepared = self.prepare().await?;
         prepared.end_turn();
         let rows = rows(&prepared).await?;
-        // What parts of it were kept is read until the end.
+        // What was kept for it is read until the end, and is in a directory of the session.
+        let kept = (prepared, self.session().clone());
         let rows = rows.inspect(move |_| {
-            let _kept = &prepared;
+            let _kept = &kept;
         });
         Ok(rows.boxed())
     }

@@ -8,7 +8,7 @@
 //! - every execution of a partition writes into a directory of its own, and only files that the manifest of a complete attempt names are
 //!   read: what a lost task left there is read by nobody;
 //! - columns come back with their names, types, nullability and metadata, names that occur twice included;
-//! - the number of rows and of bytes is exact, for the planner;
+//! - the number of rows is exact, for the planner;
 //! - the files go with the last plan that reads them ([`ExchangeTable`]).
 //!
 //! What it does not keep is the order of the rows.

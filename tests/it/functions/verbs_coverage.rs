@@ -41,6 +41,11 @@ const SHOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
         "explain_shows_the_kafka_read_and_no_secret",
     ),
     (
+        "DataFrame::checkpoint",
+        "exchanges.rs",
+        "checkpoint_keeps_every_type_and_names_that_occur_twice",
+    ),
+    (
         "DataFrame::to_local_iterator",
         "functions/verbs_api.rs",
         "rows_stream_past_the_limit_of_a_result",

@@ -2,9 +2,12 @@
 
 use weir::SaveMode;
 use weir::dataframe::ExplainMode;
+use weir::datafusion::arrow::array::AsArray as _;
+use weir::datafusion::arrow::datatypes::Int64Type;
 use weir::prelude::*;
 use weir_tests::files::{TempLake, files_under};
 use weir_tests::kafka::{Record, broker_or_skip};
+use weir_tests::process::eventually;
 use weir_tests::python::{Offsets, python_or_skip};
 use weir_tests::s3::{S3Server, SECRET_KEY};
 
@@ -108,15 +111,43 @@ async fn settings_reach_executors_and_no_output() {
 
 /// A session on two executors, which know the server by what the session sends them only.
 async fn cluster(server: &S3Server) -> Session {
+    cluster_with(server, &[]).await
+}
+
+async fn cluster_with(server: &S3Server, more: &[(&str, &str)]) -> Session {
     let node = env!("CARGO_BIN_EXE_weir-test-node");
     let builder = Session::builder()
         .master("local-cluster[2,1]")
         .config("weir.executor.program", node)
         .config("weir.sql.files.maxPartitionBytes", 1);
+    let builder = more
+        .iter()
+        .fold(builder, |builder, (key, value)| builder.config(*key, value));
     let settings = server.settings().into_iter();
     let builder = settings.fold(builder, |builder, (key, value)| builder.config(key, value));
     assert!(!format!("{builder:?}").contains(SECRET_KEY));
     builder.create().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpointed_rows_in_a_store_are_read_on_executors_and_removed() {
+    let Some(server) = S3Server::start_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::on(&server);
+    let session = cluster_with(&server, &[("weir.checkpoint.dir", &lake.url_of("kept"))]).await;
+    let rows = session.range(0, 100_000, 1).unwrap();
+    let rows = rows.group_by([col("id") % lit(1_000)]).count().unwrap();
+    let rows = rows.checkpoint().await.unwrap();
+    let kept = || files_under(&lake.path().join("kept"), ".arrow");
+    assert!(!kept().is_empty());
+    assert_eq!(rows.count().await.unwrap(), 1_000);
+    let total = rows.clone().agg([sum(col("count"))]).unwrap();
+    let total = total.collect().await.unwrap();
+    let total = total[0].column(0).as_primitive::<Int64Type>().value(0);
+    assert_eq!(total, 100_000);
+    drop(rows);
+    eventually(RUN_WITHIN, || kept().is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -90,7 +90,7 @@ async fn aggregate(arguments: Vec<OsString>) -> weir::Result<()> {
                  select l.id % 50000 as number, count(*) as pairs, sum(l.amount + r.amount) as total
                  from facts l join facts r on l.id = r.id + 1 group by l.id % 50000) p
              join (select id % 50000 as number, count(*) as size from facts group by id % 50000) s
-             on p.number = s.number",
+             on p.number + 1 = s.number + 1",
         )
         .await?;
     let writer = rows.write().mode(weir::SaveMode::Overwrite);
@@ -131,11 +131,11 @@ async fn stream(arguments: Vec<OsString>) -> weir::Result<()> {
     let mut rows = records.select([col("partition"), col("offset"), col("value")])?;
     if let [files] = rest {
         let facts = session.read().parquet(files).await?;
-        let partition = weir::datafusion::logical_expr::cast(col("id") % lit(12), DataType::Int32)
-            .alias("partition");
-        let counted = facts
-            .group_by([partition])
-            .agg([count(lit(1)).alias("size")])?;
+        let next = (col("id") % lit(12) + lit(1)).alias("next");
+        let counted = facts.group_by([next]).agg([count(lit(1)).alias("size")])?;
+        // Another key than its rows are grouped by: they are shuffled again.
+        let partition = weir::datafusion::logical_expr::cast(col("next") - lit(1), DataType::Int32);
+        let counted = counted.select([partition.alias("partition"), col("size")])?;
         rows = rows.join(counted, ["partition"], "inner")?;
     }
     rows.write_stream()

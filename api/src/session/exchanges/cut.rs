@@ -4,8 +4,8 @@
 //! they are only broadcast or aggregated: there is little to send, and what there is, partial aggregation has made less.
 //!
 //! ```text
-//!  Join a.k = b.k        exchange
-//!  ├─ Aggregate by k     ◀── a part, if it is large
+//!  Join a.n = b.k        exchange
+//!  ├─ Aggregate by k     ◀── a part, if it is large; its rows are where their k is, not their n
 //!  └─ TableScan          (is durable already)
 //! ```
 
@@ -14,7 +14,8 @@ use std::sync::Arc;
 use datafusion::common::Result as DataFusionResult;
 use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
@@ -41,8 +42,11 @@ pub(super) fn candidates(plan: &LogicalPlan) -> Vec<Candidate> {
 }
 
 fn find(plan: &LogicalPlan, place: &mut Place, found: &mut Vec<Candidate>) {
-    // What it gives changes from round to round.
-    if matches!(plan, LogicalPlan::RecursiveQuery(_)) {
+    // What a recursive query gives changes from round to round; what is explained is not run in parts.
+    if matches!(
+        plan,
+        LogicalPlan::RecursiveQuery(_) | LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)
+    ) {
         return;
     }
     for (number, input) in plan.inputs().into_iter().enumerate() {
@@ -103,30 +107,40 @@ pub(super) fn replaced(
     Ok(plan.data)
 }
 
-/// Whether `plan`, that of a consumer, shuffles what it takes.
-pub(super) fn shuffles(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-        return matches!(join.mode, PartitionMode::Partitioned);
-    }
-    if plan.is::<SortMergeJoinExec>() {
-        return true;
-    }
-    if plan.is::<WindowAggExec>() || plan.is::<BoundedWindowAggExec>() {
-        return plan.children().into_iter().any(is_shuffled);
+/// Whether `plan`, that of a consumer, shuffles the rows of `part`. A side that is partitioned as the consumer needs it is not shuffled again.
+pub(super) fn shuffles(plan: &Arc<dyn ExecutionPlan>, part: &LogicalPlan) -> bool {
+    if is_consumer(plan) {
+        let names = |input: &Arc<dyn ExecutionPlan>| {
+            let schema = input.schema();
+            let own = schema.fields().iter().map(|field| field.name());
+            own.eq(part.schema().fields().iter().map(|field| field.name()))
+        };
+        // The sides of a join may have been swapped: the part's is told by its columns.
+        let inputs = plan.children();
+        let of_part = inputs.iter().any(|input| names(input));
+        let mut taken = inputs.into_iter().filter(|input| !of_part || names(input));
+        return taken.any(is_shuffled);
     }
     match plan.children().as_slice() {
-        [input] => shuffles(input),
+        [input] => shuffles(input, part),
         _ => false,
     }
 }
 
-/// Whether `plan` gives rows of an exchange.
+fn is_consumer(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<HashJoinExec>()
+        || plan.is::<SortMergeJoinExec>()
+        || plan.is::<WindowAggExec>()
+        || plan.is::<BoundedWindowAggExec>()
+}
+
+/// Whether `plan` gives rows of an exchange that nothing has computed with since.
 fn is_shuffled(plan: &Arc<dyn ExecutionPlan>) -> bool {
     if let Some(exchange) = plan.downcast_ref::<RepartitionExec>() {
         return matches!(exchange.partitioning(), Partitioning::Hash(..));
     }
     match plan.children().as_slice() {
-        [input] => is_shuffled(input),
+        [input] if !is_consumer(plan) && !plan.is::<AggregateExec>() => is_shuffled(input),
         _ => false,
     }
 }
@@ -139,15 +153,19 @@ pub(super) fn estimated_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
         let rows = statistics.num_rows.get_value().copied()?;
         Some(rows.saturating_mul(row_bytes(plan)) as u64)
     });
-    known.unwrap_or_else(|| plan.children().into_iter().map(estimated_bytes).sum())
+    known.unwrap_or_else(|| total(plan.children().into_iter().map(estimated_bytes)))
 }
 
 /// The bytes of everything that `plan` reads.
 pub(super) fn read_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     match plan.children().as_slice() {
         [] => estimated_bytes(plan),
-        inputs => inputs.iter().map(|input| read_bytes(input)).sum(),
+        inputs => total(inputs.iter().map(|input| read_bytes(input))),
     }
+}
+
+fn total(bytes: impl Iterator<Item = u64>) -> u64 {
+    bytes.fold(0, u64::saturating_add)
 }
 
 fn row_bytes(plan: &Arc<dyn ExecutionPlan>) -> usize {

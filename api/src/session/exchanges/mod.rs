@@ -153,7 +153,7 @@ impl Exchanges {
                     .ok_or_else(|| Error::internal("a part of a plan is gone"))
             };
             let (consumer, part) = (at(&candidate.consumer)?, at(&candidate.part)?.clone());
-            if !shuffles(&undistributed(&prepared.state, consumer).await?) {
+            if !shuffles(&undistributed(&prepared.state, consumer).await?, &part) {
                 continue;
             }
             let estimate = estimated_bytes(&undistributed(&prepared.state, &part).await?);
