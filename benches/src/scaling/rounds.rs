@@ -46,8 +46,9 @@ impl On {
     }
 
     fn cpu(&self) -> Duration {
-        let executors = self.session.executors().iter();
+        let executors = self.session.executors();
         executors
+            .iter()
             .filter_map(|executor| executor.process_id)
             .map(cpu_of)
             .sum::<Duration>()

@@ -142,11 +142,11 @@ async fn checkpointed_rows_in_a_store_are_read_on_executors_and_removed() {
     let kept = || files_under(&lake.path().join("kept"), ".arrow");
     assert!(!kept().is_empty());
     assert_eq!(rows.count().await.unwrap(), 1_000);
-    let total = rows.clone().agg([sum(col("count"))]).unwrap();
-    let total = total.collect().await.unwrap();
-    let total = total[0].column(0).as_primitive::<Int64Type>().value(0);
-    assert_eq!(total, 100_000);
-    drop(rows);
+    let total = rows.agg([sum(col("count"))]).unwrap();
+    let batches = total.collect().await.unwrap();
+    let sum = batches[0].column(0).as_primitive::<Int64Type>().value(0);
+    assert_eq!(sum, 100_000);
+    drop(total);
     eventually(RUN_WITHIN, || kept().is_empty()).await;
 }
 
