@@ -420,7 +420,7 @@ async fn rows_are_there_once_after_kills_at_random_moments() {
     let mut random = StdRng::seed_from_u64(seed);
     for _ in 0..rounds {
         let kind = Kind::ALL[random.random_range(0..Kind::ALL.len())];
-        let after = random.random_range(0..6_000);
+        let after = random.random_range(0..2_500);
         run(kind, Fault::KillAfter(after), Some(broker)).await;
     }
 }

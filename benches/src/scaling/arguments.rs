@@ -20,8 +20,8 @@ pub struct Arguments {
     #[arg(long, value_delimiter = ',', default_values_t = 1..=22)]
     pub queries: Vec<usize>,
 
-    /// A master to run on, and settings after it: "local-cluster[2,1] weir.sql.files.maxPartitionBytes=1MB". Repeat it; the first is
-    /// what the others are compared with. Default: local[2], local-cluster[1,2], local-cluster[2,1].
+    /// A master to run on, and settings after it: `local-cluster[2,1] weir.sql.files.maxPartitionBytes=1MB`. Repeat it; the first is
+    /// what the others are compared with. Default: `local[2]`, `local-cluster[1,2]`, `local-cluster[2,1]`.
     #[arg(long = "on", value_name = "MASTER")]
     pub masters: Vec<String>,
 
