@@ -11,6 +11,7 @@ pub mod local_path;
 pub mod object_stores;
 
 mod leaves;
+mod schema_codec;
 mod write_metrics;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 
 use datafusion::common::DataFusionError;
 use tonic::{Code, Status};
+use weir_plan::causes;
 
 /// How the text of such a failure begins, once it has left the executor that met it.
 const BROKEN: &str = "the connection to another executor broke";
@@ -35,17 +36,6 @@ fn is_status(error: &(dyn StdError + 'static)) -> bool {
             Code::Unknown | Code::Internal => status.source().is_some(),
             _ => false,
         })
-    })
-}
-
-fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let current = next?;
-        next = current.source();
-        Some(current)
     })
 }
 

@@ -229,18 +229,22 @@ fn unwrap_external(error: DataFusionError) -> std::result::Result<Error, DataFus
 /// The Weir error that caused `error`, if one did.
 #[must_use]
 pub fn find_own<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
-    let mut next = Some(error);
-    while let Some(current) = next {
-        if let Some(own) = current.downcast_ref::<Error>() {
-            return Some(own);
-        }
-        if let Some(DataFusionError::Shared(shared)) = current.downcast_ref::<DataFusionError>() {
-            next = Some(shared.as_ref());
-            continue;
-        }
-        next = current.source();
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// `error`, what caused it, and so on.
+pub fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| cause_of(*error))
+}
+
+fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref() {
+        // Its source is that of what is shared.
+        Some(DataFusionError::Shared(shared)) => Some(shared.as_ref()),
+        _ => error.source(),
     }
-    None
 }
 
 /// The engine's own text lists columns qualified, quoted and twice.

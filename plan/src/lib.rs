@@ -16,9 +16,10 @@ pub mod settings;
 pub mod sink;
 pub mod source;
 pub mod stream_table;
+pub mod write_node;
 
 pub use codec::{NodeCodec, WeirCodec};
-pub use error::{Error, ErrorKind, Result, find_own};
+pub use error::{Error, ErrorKind, Result, causes, find_own};
 pub use options::{OptionSpec, Options};
 pub use placement::{RemoteTasks, TaskSlot};
 pub use settings::Settings;

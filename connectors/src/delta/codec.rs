@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::physical_plan::ExecutionPlan;
 use prost::Message;
 use url::Url;
+use weir_plan::write_node::only_input;
 use weir_plan::{Error, NodeCodec, Result};
 use weir_proto::nodes::{DeltaRowCheck, DeltaWriteNode};
 
@@ -54,9 +55,7 @@ impl NodeCodec for DeltaWriteCodec {
         payload: &[u8],
         inputs: &[Arc<dyn ExecutionPlan>],
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let [input] = inputs else {
-            return Err(Error::internal("a delta write takes one input"));
-        };
+        let input = only_input(self.name(), inputs)?;
         let node =
             DeltaWriteNode::decode(payload).map_err(|error| damaged("").with_source(error))?;
         let spec = WriteSpec {
@@ -82,10 +81,7 @@ impl NodeCodec for DeltaWriteCodec {
                 },
             }),
         };
-        Ok(Arc::new(DeltaWriteExec::try_new(
-            Arc::new(spec),
-            Arc::clone(input),
-        )?))
+        Ok(Arc::new(DeltaWriteExec::try_new(Arc::new(spec), input)?))
     }
 }
 

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
 use url::Url;
-use weir_plan::{Error, ErrorKind, find_own};
+use weir_plan::{Error, ErrorKind, causes, find_own};
 
 /// `error` at the table at `url`, met while `doing` something to it ("loading", "committing to").
 pub(super) fn table_error(url: &Url, doing: &str, error: DeltaTableError) -> Error {
@@ -58,12 +58,5 @@ fn has_compute_cause(error: &DeltaTableError) -> bool {
 }
 
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(current) = next {
-        if let Some(found) = current.downcast_ref::<T>() {
-            return Some(found);
-        }
-        next = current.source();
-    }
-    None
+    causes(error).find_map(|cause| cause.downcast_ref())
 }

@@ -7,16 +7,15 @@ use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_expr::{Distribution, PhysicalExpr};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _,
-    InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
+    DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, PlanProperties,
+    ReplaceChildrenOptions,
 };
-use weir_plan::manifest::{WritePlace, manifest_schema};
-use weir_plan::{Error, Result};
+use weir_plan::Result;
+use weir_plan::manifest::WritePlace;
+use weir_plan::write_node::{manifest_stream, only_input, write_properties};
 
 use super::normalize::Normalizer;
 use super::open_files::FileLayout;
@@ -52,18 +51,12 @@ impl DeltaWriteExec {
             Some(_) => Arc::new(RowCheck::rows_of(&input.schema())?),
         };
         let normalizer = Normalizer::try_new(&rows, Arc::clone(&schema), &spec.partition_by)?;
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(manifest_schema()),
-            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
         Ok(Self {
             layout: spec.file_layout(&schema),
             spec,
+            properties: write_properties(&input),
             input,
             normalizer,
-            properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }
@@ -146,9 +139,7 @@ impl ExecutionPlan for DeltaWriteExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let Ok([input]) = <[Arc<dyn ExecutionPlan>; 1]>::try_from(children) else {
-            return Err(Error::internal("a delta write takes one input").into());
-        };
+        let input = only_input(self.name(), &children)?;
         Ok(Arc::new(Self::try_new(Arc::clone(&self.spec), input)?))
     }
 
@@ -175,10 +166,7 @@ impl ExecutionPlan for DeltaWriteExec {
             &context.runtime_env(),
         )?;
         let input = self.input.execute(partition, context)?;
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            manifest_schema(),
-            futures::stream::once(async move { Ok(task.run(input).await?) }),
-        )))
+        Ok(manifest_stream(task.run(input)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

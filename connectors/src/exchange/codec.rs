@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion_proto::protobuf;
 use prost::Message;
 use url::Url;
+use weir_plan::write_node::only_input;
 use weir_plan::{Error, NodeCodec, Result};
 use weir_proto::nodes::ExchangeWriteNode;
 
 use super::exec::ExchangeWriteExec;
+use crate::schema_codec::{decode_schema, encode_schema};
 
 /// Encodes and decodes [`ExchangeWriteExec`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,12 +25,9 @@ impl NodeCodec for ExchangeWriteCodec {
         let Some(exec) = node.downcast_ref::<ExchangeWriteExec>() else {
             return Ok(None);
         };
-        let stored = protobuf::Schema::try_from(exec.stored().as_ref()).map_err(|error| {
-            Error::internal("the columns of an exchange cannot travel").with_source(error)
-        })?;
         let message = ExchangeWriteNode {
             url: exec.url().to_string(),
-            schema: stored.encode_to_vec(),
+            schema: encode_schema(exec.stored())?,
         };
         Ok(Some(message.encode_to_vec()))
     }
@@ -40,17 +37,13 @@ impl NodeCodec for ExchangeWriteCodec {
         payload: &[u8],
         inputs: &[Arc<dyn ExecutionPlan>],
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let [input] = inputs else {
-            return Err(Error::internal("an exchange takes one input"));
-        };
+        let input = only_input(self.name(), inputs)?;
         let damaged = || Error::internal("a node of an exchange is damaged");
         let node =
             ExchangeWriteNode::decode(payload).map_err(|error| damaged().with_source(error))?;
-        let stored = protobuf::Schema::decode(node.schema.as_slice())
-            .map_err(|error| damaged().with_source(error))?;
-        let stored = Schema::try_from(&stored).map_err(|error| damaged().with_source(error))?;
+        let stored = decode_schema(&node.schema)?;
         let url = Url::parse(&node.url).map_err(|error| damaged().with_source(error))?;
-        let exec = ExchangeWriteExec::try_new(url, Arc::new(stored), Arc::clone(input))?;
+        let exec = ExchangeWriteExec::try_new(url, stored, input)?;
         Ok(Arc::new(exec))
     }
 }

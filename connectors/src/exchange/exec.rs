@@ -7,16 +7,14 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
-    ReplaceChildrenOptions,
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
 use url::Url;
-use weir_plan::manifest::{WritePlace, manifest_schema};
+use weir_plan::manifest::WritePlace;
+use weir_plan::write_node::{manifest_stream, only_input, write_properties};
 use weir_plan::{Error, Result};
 
 use super::task::WriteTask;
@@ -46,17 +44,11 @@ impl ExchangeWriteExec {
                 stored.fields().len()
             )));
         }
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(manifest_schema()),
-            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
         Ok(Self {
             url,
             stored,
+            properties: write_properties(&input),
             input,
-            properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }
@@ -106,9 +98,7 @@ impl ExecutionPlan for ExchangeWriteExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let Ok([input]) = <[Arc<dyn ExecutionPlan>; 1]>::try_from(children) else {
-            return Err(Error::internal("an exchange takes one input").into());
-        };
+        let input = only_input(self.name(), &children)?;
         let exec = Self::try_new(self.url.clone(), Arc::clone(&self.stored), input)?;
         Ok(Arc::new(exec))
     }
@@ -136,10 +126,7 @@ impl ExecutionPlan for ExchangeWriteExec {
             context.memory_pool(),
         )?;
         let input = self.input.execute(partition, context)?;
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            manifest_schema(),
-            futures::stream::once(async move { Ok(task.run(input).await?) }),
-        )))
+        Ok(manifest_stream(task.run(input)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

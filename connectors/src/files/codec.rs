@@ -3,18 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::protobuf;
 use object_store::path::Path;
 use prost::Message;
+use weir_plan::write_node::only_input;
 use weir_plan::{Error, NodeCodec, Result};
 use weir_proto::nodes::{FilesWriteNode, JsonFileNode, JsonReadNode, JsonTask};
 
 use super::json::{JsonFile, JsonReadExec, JsonScan, Settings};
 use super::options::{Codec, FileFormat, ParseMode, WriteOptions};
 use super::write::{FilesWriteExec, WriteSpec};
+use crate::schema_codec::{decode_schema, encode_schema};
 
 /// Encodes and decodes [`FilesWriteExec`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,9 +53,7 @@ impl NodeCodec for FilesWriteCodec {
         payload: &[u8],
         inputs: &[Arc<dyn ExecutionPlan>],
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let [input] = inputs else {
-            return Err(Error::internal("a write of files takes one input"));
-        };
+        let input = only_input(self.name(), inputs)?;
         let node = FilesWriteNode::decode(payload)
             .map_err(|error| damaged("write of files").with_source(error))?;
         let format =
@@ -72,7 +71,7 @@ impl NodeCodec for FilesWriteCodec {
                 ignore_null_fields: node.ignore_null_fields,
             },
         };
-        let exec = FilesWriteExec::try_new(Arc::new(spec), Arc::clone(input))?;
+        let exec = FilesWriteExec::try_new(Arc::new(spec), input)?;
         Ok(Arc::new(exec))
     }
 }
@@ -91,12 +90,10 @@ impl NodeCodec for JsonReadCodec {
             return Ok(None);
         };
         let scan = exec.scan();
-        let cannot = |what: &str| Error::internal(format!("{what} of JSON files cannot travel"));
-        let schema = protobuf::Schema::try_from(scan.schema.as_ref())
-            .map_err(|error| cannot("the columns").with_source(error))?;
         let value = |value: &ScalarValue| {
-            let value = protobuf::ScalarValue::try_from(value)
-                .map_err(|error| cannot("a partition value").with_source(error))?;
+            let value = protobuf::ScalarValue::try_from(value).map_err(|error| {
+                Error::internal("a partition value of JSON files cannot travel").with_source(error)
+            })?;
             Ok(value.encode_to_vec())
         };
         let file = |file: &JsonFile| {
@@ -117,7 +114,7 @@ impl NodeCodec for JsonReadCodec {
         let message = JsonReadNode {
             mode: scan.settings.mode.as_str().to_owned(),
             corrupt_record: scan.settings.corrupt_record.clone(),
-            schema: schema.encode_to_vec(),
+            schema: encode_schema(&scan.schema)?,
             file_columns: scan.file_columns as u64,
             projection: scan.projection.iter().map(|index| *index as u64).collect(),
             tasks: scan.tasks.iter().map(task).collect::<Result<_>>()?,
@@ -135,10 +132,6 @@ impl NodeCodec for JsonReadCodec {
         }
         let node = JsonReadNode::decode(payload)
             .map_err(|error| damaged("read of JSON files").with_source(error))?;
-        let schema = protobuf::Schema::decode(node.schema.as_slice())
-            .map_err(|error| damaged("schema of JSON files").with_source(error))?;
-        let schema = Schema::try_from(&schema)
-            .map_err(|error| damaged("schema of JSON files").with_source(error))?;
         let value = |bytes: &Vec<u8>| {
             let value = protobuf::ScalarValue::decode(bytes.as_slice())
                 .map_err(|error| damaged("partition value").with_source(error))?;
@@ -164,7 +157,7 @@ impl NodeCodec for JsonReadCodec {
                     .ok_or_else(|| damaged("mode of a read of JSON files"))?,
                 corrupt_record: node.corrupt_record,
             },
-            schema: Arc::new(schema),
+            schema: decode_schema(&node.schema)?,
             file_columns: index(&node.file_columns)?,
             projection: node.projection.iter().map(index).collect::<Result<_>>()?,
             tasks: node.tasks.iter().map(task).collect::<Result<_>>()?,
@@ -179,7 +172,7 @@ fn damaged(what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::{DataType, Field};
+    use arrow::datatypes::{DataType, Field, Schema};
     use datafusion::physical_plan::displayable;
     use datafusion::physical_plan::empty::EmptyExec;
     use weir_plan::Options;

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
-use weir_plan::{Error, ErrorKind};
+use weir_plan::{Error, ErrorKind, causes};
 
 /// `error`, met while `doing` something to `place` ("reading /lake/a.parquet").
 pub(super) fn file_error(doing: &str, place: &str, error: impl Into<DataFusionError>) -> Error {
@@ -14,19 +14,17 @@ pub(super) fn file_error(doing: &str, place: &str, error: impl Into<DataFusionEr
 }
 
 fn kind_of(error: &(dyn StdError + 'static)) -> ErrorKind {
-    let mut next = Some(error);
-    while let Some(current) = next {
-        if let Some(error) = current.downcast_ref::<Error>() {
+    for cause in causes(error) {
+        if let Some(error) = cause.downcast_ref::<Error>() {
             return error.kind();
         }
-        if let Some(object_store::Error::NotFound { .. }) = current.downcast_ref() {
+        if let Some(object_store::Error::NotFound { .. }) = cause.downcast_ref() {
             return ErrorKind::NotFound;
         }
         // A filter that is computed while the file is read.
-        if let Some(ArrowError::CastError(_) | ArrowError::DivideByZero) = current.downcast_ref() {
+        if let Some(ArrowError::CastError(_) | ArrowError::DivideByZero) = cause.downcast_ref() {
             return ErrorKind::Compute;
         }
-        next = current.source();
     }
     ErrorKind::Storage
 }

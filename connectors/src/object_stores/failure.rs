@@ -1,10 +1,8 @@
 //! What a store's failure means: its kind, and what to look at.
 
-use std::error::Error as StdError;
-
 use object_store::Error as StoreError;
 use object_store::client::{HttpError, HttpErrorKind};
-use weir_plan::{Error, ErrorKind, find_own};
+use weir_plan::{Error, ErrorKind, causes, find_own};
 
 /// Who is asked when no other credentials are set: the machine's own service for them.
 const METADATA_SERVICE: &str = "169.254.169.254";
@@ -71,12 +69,8 @@ fn brief(text: &str) -> String {
 
 /// No answer, or one that says to try later.
 fn is_out_of_reach(error: &StoreError) -> bool {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(current) = next {
-        if let Some(http) = current.downcast_ref::<HttpError>() {
-            return !matches!(http.kind(), HttpErrorKind::Decode);
-        }
-        next = current.source();
+    if let Some(http) = causes(error).find_map(|cause| cause.downcast_ref::<HttpError>()) {
+        return !matches!(http.kind(), HttpErrorKind::Decode);
     }
     // The library keeps its type of a refused request to itself.
     let text = error.to_string();

@@ -7,15 +7,13 @@ use datafusion::arrow::compute::concat_batches;
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
-    ReplaceChildrenOptions, common,
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions, common,
 };
 use uuid::Uuid;
-use weir_plan::manifest::{ManifestEntry, WritePlace, manifest_batch, manifest_schema};
+use weir_plan::manifest::{ManifestEntry, WritePlace, manifest_batch};
+use weir_plan::write_node::{manifest_stream, only_input, write_properties};
 
 use super::sink::Files;
 
@@ -28,16 +26,10 @@ pub(super) struct MemoryWriteExec {
 
 impl MemoryWriteExec {
     pub(super) fn new(files: Files, input: Arc<dyn ExecutionPlan>) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(manifest_schema()),
-            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
         Self {
             files,
+            properties: write_properties(&input),
             input,
-            properties: Arc::new(properties),
         }
     }
 }
@@ -70,13 +62,11 @@ impl ExecutionPlan for MemoryWriteExec {
 
     fn replace_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        Ok(Arc::new(Self::new(
-            Arc::clone(&self.files),
-            children.remove(0),
-        )))
+        let input = only_input(self.name(), &children)?;
+        Ok(Arc::new(Self::new(Arc::clone(&self.files), input)))
     }
 
     fn with_new_children(
@@ -98,7 +88,7 @@ impl ExecutionPlan for MemoryWriteExec {
         let (files, schema) = (Arc::clone(&self.files), self.input.schema());
         let write = async move {
             let batches = common::collect(input).await?;
-            let rows = concat_batches(&schema, &batches)?;
+            let rows = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
             let attempt = Uuid::new_v4().to_string();
             let mut entries = Vec::new();
             if rows.num_rows() > 0 {
@@ -109,11 +99,8 @@ impl ExecutionPlan for MemoryWriteExec {
                 });
                 files.lock().unwrap().insert(attempt.clone(), rows);
             }
-            Ok(manifest_batch(place, &attempt, &entries)?)
+            manifest_batch(place, &attempt, &entries)
         };
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            manifest_schema(),
-            futures::stream::once(write),
-        )))
+        Ok(manifest_stream(write))
     }
 }

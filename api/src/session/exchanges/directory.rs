@@ -15,16 +15,9 @@ use crate::work_dir::{Purpose, WorkDir};
 /// See the module's documentation. Made when it is first asked for.
 #[derive(Debug)]
 pub(super) struct Directory {
-    parent: Option<Parent>,
+    /// Of this machine or mounted on all, or in an object store.
+    parent: Option<Url>,
     made: OnceCell<(Url, Option<WorkDir>)>,
-}
-
-#[derive(Debug)]
-enum Parent {
-    /// Of this machine, or mounted on all.
-    Local(PathBuf),
-    /// In an object store.
-    Store(Url),
 }
 
 impl Directory {
@@ -35,16 +28,11 @@ impl Directory {
     pub(super) fn try_new(master: &Master, settings: &Settings) -> Result<Self> {
         let parent = match (settings.checkpoint_dir(), master) {
             (Some(place), _) => {
-                let url =
-                    exchange_base(place).map_err(|error| error.context(CHECKPOINT_DIR.key))?;
-                Some(match url.to_file_path() {
-                    Ok(path) => Parent::Local(path),
-                    Err(()) => Parent::Store(url),
-                })
+                Some(exchange_base(place).map_err(|error| error.context(CHECKPOINT_DIR.key))?)
             }
             (None, Master::Local { .. } | Master::LocalCluster { .. }) => {
                 let local = settings.local_dir().map(PathBuf::from);
-                Some(Parent::Local(local.unwrap_or_else(std::env::temp_dir)))
+                Some(url_of(&local.unwrap_or_else(std::env::temp_dir))?)
             }
             // Other machines do not see this one's.
             (None, Master::Cluster { .. }) => None,
@@ -69,39 +57,33 @@ impl Directory {
     }
 
     fn make(&self) -> Result<(Url, Option<WorkDir>)> {
-        match &self.parent {
-            None => Err(Error::invalid_argument(format!(
+        let parent = self.parent.as_ref().ok_or_else(|| {
+            Error::invalid_argument(format!(
                 "there is no place to keep rows in: set {} to a directory that the session and all \
                  executors share, or to a URL of an object store",
                 CHECKPOINT_DIR.key
-            ))),
-            Some(Parent::Local(parent)) => {
-                let parent = absolute(parent)?;
-                let dir = WorkDir::make(&parent, Purpose::Checkpoints)?;
-                let url = Url::from_directory_path(dir.path()).map_err(|()| {
-                    Error::invalid_argument(format!(
-                        "{} cannot be written as a URL",
-                        dir.path().display()
-                    ))
-                })?;
-                Ok((url, Some(dir)))
-            }
-            Some(Parent::Store(parent)) => {
-                let mut url = parent.clone();
-                let name = format!(
-                    "{}{}",
-                    Purpose::Checkpoints.prefix(),
-                    Uuid::new_v4().simple()
-                );
-                url.set_path(&format!("{}/{name}", parent.path().trim_end_matches('/')));
-                Ok((url, None))
-            }
+            ))
+        })?;
+        if let Ok(path) = parent.to_file_path() {
+            let dir = WorkDir::make(&path, Purpose::Checkpoints)?;
+            return Ok((url_of(dir.path())?, Some(dir)));
         }
+        let mut url = parent.clone();
+        let name = Uuid::new_v4().simple();
+        url.set_path(&format!(
+            "{}/{}{name}",
+            parent.path().trim_end_matches('/'),
+            Purpose::Checkpoints.prefix()
+        ));
+        Ok((url, None))
     }
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).map_err(|error| {
+fn url_of(path: &Path) -> Result<Url> {
+    let path = std::path::absolute(path).map_err(|error| {
         Error::invalid_argument(format!("{} is no path", path.display())).with_source(error)
+    })?;
+    Url::from_directory_path(&path).map_err(|()| {
+        Error::invalid_argument(format!("{} cannot be written as a URL", path.display()))
     })
 }

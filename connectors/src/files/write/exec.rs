@@ -7,16 +7,14 @@ use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
-    ReplaceChildrenOptions,
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
-use weir_plan::manifest::{WritePlace, manifest_schema};
-use weir_plan::{Error, Result};
+use weir_plan::Result;
+use weir_plan::manifest::WritePlace;
+use weir_plan::write_node::{manifest_stream, only_input, write_properties};
 
 use super::spec::WriteSpec;
 use super::task::WriteTask;
@@ -48,17 +46,11 @@ impl FilesWriteExec {
         input: Arc<dyn ExecutionPlan>,
     ) -> Result<Self> {
         let normalizer = Normalizer::try_new(spec.format, &input.schema(), &spec.partition_by)?;
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(manifest_schema()),
-            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
         Ok(Self {
             spec,
+            properties: write_properties(&input),
             input,
             normalizer,
-            properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }
@@ -114,9 +106,7 @@ impl ExecutionPlan for FilesWriteExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let Ok([input]) = <[Arc<dyn ExecutionPlan>; 1]>::try_from(children) else {
-            return Err(Error::internal("a write of files takes one input").into());
-        };
+        let input = only_input(self.name(), &children)?;
         Ok(Arc::new(Self::try_new(Arc::clone(&self.spec), input)?))
     }
 
@@ -144,10 +134,7 @@ impl ExecutionPlan for FilesWriteExec {
             context.memory_pool(),
         );
         let input = self.input.execute(partition, context)?;
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            manifest_schema(),
-            futures::stream::once(async move { Ok(task.run(input).await?) }),
-        )))
+        Ok(manifest_stream(task.run(input)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
