@@ -43,10 +43,6 @@ const LOG_DEFAULT: &str =
 /// it is that executor, whatever its arguments.
 pub(crate) const ROLE_VARIABLE: &str = "WEIR_EXECUTOR_ROLE";
 
-/// How many times tasks are polled before a busy thread looks at its sockets and timers. A poll of a query's task goes on for a hundred
-/// batches, so that Tokio's default of 61 takes longer than the other side waits for a sign of life.
-const POLLS_BETWEEN_IO: u32 = 1;
-
 /// How long a program that has ended waits until what it kept is removed.
 const REMOVED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -220,7 +216,6 @@ pub fn runtime() -> Result<Runtime> {
 }
 
 fn build(runtime: &mut Builder) -> Result<Runtime> {
-    runtime.event_interval(POLLS_BETWEEN_IO);
     runtime.enable_all().build().map_err(|error| {
         Error::new(ErrorKind::ResourcesExhausted, "cannot start the runtime").with_source(error)
     })

@@ -35,8 +35,9 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     slots: u32,
 
-    /// Memory of sorts, joins and aggregations before they spill: a size (8GB) or a share of the machine's.
-    #[arg(long, default_value = "60%")]
+    /// Memory of the process: a size (8GB) or a share of the machine's. Sorts, joins and aggregations take 40% of it before they
+    /// spill.
+    #[arg(long, default_value = "80%")]
     memory: String,
 
     /// Where it spills; the system's temporary directory unless given.

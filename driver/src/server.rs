@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use url::Url;
-use weir_plan::{Error, ErrorKind, Result};
+use weir_plan::Result;
 use weir_rpc::{Listener, Security, server};
 
 use crate::cluster::{Cluster, cluster_server};
@@ -45,15 +45,9 @@ impl Driver {
         cluster: Cluster,
         stopped: impl Future<Output = ()>,
     ) -> Result<()> {
-        let serving = server(&self.security)?
+        let services = server(&self.security)?
             .add_service(job_server(jobs))
-            .add_service(cluster_server(cluster))
-            .serve_with_incoming(self.listener.incoming());
-        tokio::select! {
-            served = serving => served.map_err(|error| {
-                Error::new(ErrorKind::Unavailable, "the driver's server failed").with_source(error)
-            }),
-            () = stopped => Ok(()),
-        }
+            .add_service(cluster_server(cluster));
+        self.listener.serve("the driver", services, stopped).await
     }
 }

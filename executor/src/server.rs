@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use serde::{Deserialize, Serialize};
 use url::Url;
-use weir_plan::{Error, ErrorKind, Result};
+use weir_plan::Result;
 use weir_rpc::{Listener, Security, server};
 
 use crate::channels::Channels;
@@ -73,15 +73,7 @@ impl Executor {
     /// `Unavailable` when it can listen no longer.
     pub async fn serve(self, stopped: impl Future<Output = ()>) -> Result<()> {
         let worker = worker(self.runtime, Channels::new(self.security.clone()));
-        let serving = server(&self.security)?
-            .add_service(worker.into_worker_server())
-            .serve_with_incoming(self.listener.incoming());
-        tokio::select! {
-            served = serving => served.map_err(|error| {
-                Error::new(ErrorKind::Unavailable, "the executor's server failed")
-                    .with_source(error)
-            }),
-            () = stopped => Ok(()),
-        }
+        let services = server(&self.security)?.add_service(worker.into_worker_server());
+        self.listener.serve("the executor", services, stopped).await
     }
 }

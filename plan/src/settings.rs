@@ -29,12 +29,19 @@ pub const SHUFFLE_PARTITIONS: SettingSpec = SettingSpec {
     doc: "partitions after a shuffle, in each process; empty: one per thread of the master, two at least where it has several executors",
 };
 
-/// Memory of the operators that can spill.
+/// Memory of a process of Weir's.
 pub const MEMORY_LIMIT: SettingSpec = SettingSpec {
     key: "weir.memory.limit",
-    default: "60%",
-    doc: "memory of sorts, joins and aggregations before they spill: bytes with a unit (512MB, 2GB) or a share of the machine's memory (60%)",
+    default: "80%",
+    doc: "memory of the session's process, or of all executors of local-cluster together, of which sorts, joins and aggregations take 40% before they spill: bytes with a unit (512MB, 2GB) or a share of the machine's memory (80%)",
 };
+
+/// What operators may reserve in a process of `bytes`. The rest is for what they use without reserving it (merging
+/// spilled rows takes as much again), and for readers, encoders and rows under way. Spark has `spark.memory.fraction`.
+#[must_use]
+pub const fn operator_memory_bytes(bytes: u64) -> u64 {
+    bytes / 10 * 4
+}
 
 /// Where operators spill.
 pub const LOCAL_DIR: SettingSpec = SettingSpec {
@@ -68,7 +75,7 @@ pub const EXECUTOR_CORES: SettingSpec = SettingSpec {
 pub const EXECUTOR_MEMORY: SettingSpec = SettingSpec {
     key: "weir.executor.memory",
     default: "",
-    doc: "on weir://: memory of the session's operators on each executor, which has to have so much; empty: what the executor has",
+    doc: "on weir://: memory of the session on each executor, which has to have so much, 40% of it for its operators; empty: what the executor has",
 };
 
 /// Spark's `spark.executor.instances`.
@@ -291,7 +298,7 @@ impl Settings {
         }
         match parse_bytes(text) {
             Some(bytes) if bytes > 0 => Ok(bytes),
-            _ => Err(invalid(MEMORY_LIMIT, text, "a size like 512MB or 60%")),
+            _ => Err(invalid(MEMORY_LIMIT, text, "a size like 512MB or 80%")),
         }
     }
 

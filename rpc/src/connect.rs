@@ -12,6 +12,7 @@ use tower_service::Service;
 use url::Url;
 use weir_plan::{Error, ErrorKind, Result};
 
+use crate::io::{self, Connections};
 use crate::{PEER_SILENCE, PEER_SILENCE_CHECK, Security, WINDOW_BYTES};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -49,13 +50,14 @@ impl Service<Request<Body>> for Connection {
 /// `InvalidArgument` for what is no `http://` or `https://` URL, `Unavailable` when nobody answers, with
 /// what TLS says where it is the reason.
 pub async fn connect(what: &str, url: &Url, security: &Security) -> Result<Connection> {
-    let channel = endpoint(url, security)?.connect().await.map_err(|error| {
-        Error::new(
-            ErrorKind::Unavailable,
-            format!("no {what} answers at {url}; does `weir {what}` run there?"),
-        )
-        .with_source(reasons(&error))
-    })?;
+    let endpoint = endpoint(url, security)?;
+    let nobody = format!("no {what} answers at {url}; does `weir {what}` run there?");
+    let channel = io::run(async move {
+        endpoint.connect().await.map_err(|error| {
+            Error::new(ErrorKind::Unavailable, nobody).with_source(reasons(&error))
+        })
+    });
+    let channel = channel.await?;
     Ok(Connection {
         channel,
         security: security.clone(),
@@ -94,6 +96,7 @@ fn endpoint(url: &Url, security: &Security) -> Result<Endpoint> {
     let invalid = || Error::invalid_argument(format!("{url} is no address of a process of Weir's"));
     let endpoint = Endpoint::from_shared(url.to_string())
         .map_err(|error| invalid().with_source(error))?
+        .executor(Connections::new()?)
         .connect_timeout(CONNECT_WITHIN)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(PEER_SILENCE_CHECK)

@@ -5,9 +5,11 @@
 //!   certificate ([`Listener`]);
 //! - a peer that does not answer is noticed within [`PEER_SILENCE_CHECK`] + [`PEER_SILENCE`], in both
 //!   directions, so that nobody waits for a process that was paused or cut off;
+//! - a process that computes answers as quickly as one that does not ([`io`]);
 //! - a secret is never shown: not by `Debug`, not in an error.
 
 mod connect;
+pub mod io;
 mod listen;
 mod security;
 mod status;

@@ -3,23 +3,28 @@
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
+use tonic::transport::server::Router;
 use tonic::transport::server::TcpIncoming;
 use tower_layer::{Identity, Stack};
 use url::Url;
 use weir_plan::{Error, ErrorKind, Result};
 
+use crate::io::{self, ServeOn};
 use crate::security::AskForToken;
 use crate::{PEER_SILENCE, PEER_SILENCE_CHECK, Security, WINDOW_BYTES};
 
-/// A server before its services.
-pub type RpcServer = Server<Stack<InterceptorLayer<AskForToken>, Identity>>;
+type Layers = Stack<ServeOn, Stack<InterceptorLayer<AskForToken>, Identity>>;
 
-/// A server that asks for what `security` says.
+/// A server before its services.
+pub type RpcServer = Server<Layers>;
+
+/// A server that asks for what `security` says, and computes its answers on the runtime it is made on.
 ///
 /// # Errors
-/// `InvalidArgument` for certificates that are none.
+/// `InvalidArgument` for certificates that are none, `Internal` outside a runtime.
 pub fn server(security: &Security) -> Result<RpcServer> {
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(PEER_SILENCE_CHECK))
@@ -32,7 +37,11 @@ pub fn server(security: &Security) -> Result<RpcServer> {
                 .with_source(error)
         })?;
     }
-    Ok(server.layer(InterceptorLayer::new(security.asked())))
+    let here = Handle::try_current()
+        .map_err(|error| Error::internal("a server is made on a runtime").with_source(error))?;
+    Ok(server
+        .layer(InterceptorLayer::new(security.asked()))
+        .layer(ServeOn(here)))
 }
 
 /// An address that is listened at.
@@ -56,15 +65,19 @@ impl Listener {
                  machine (127.0.0.1)"
             )));
         }
-        let refused = |error| {
+        let what = what.to_owned();
+        let refused = move |error| {
             Error::new(
                 ErrorKind::Unavailable,
                 format!("{what} cannot listen at {address}"),
             )
             .with_source(error)
         };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
+        let listener =
+            io::run(async move { TcpListener::bind(address).await.map_err(refused) }).await?;
+        let address = listener.local_addr().map_err(|error| {
+            Error::internal("a socket that listens has no address").with_source(error)
+        })?;
         Ok(Self { listener, address })
     }
 
@@ -105,9 +118,26 @@ impl Listener {
         Ok(url)
     }
 
-    /// Its connections. (Of connections that it is handed, tonic's server sets nothing itself.)
-    #[must_use]
-    pub fn incoming(self) -> TcpIncoming {
-        TcpIncoming::from(self.listener).with_nodelay(Some(true))
+    /// Serves `services`, those of `what`, until `stopped`.
+    ///
+    /// # Errors
+    /// `Unavailable` when it can listen no longer.
+    pub async fn serve(
+        self,
+        what: &str,
+        services: Router<Layers>,
+        stopped: impl Future<Output = ()>,
+    ) -> Result<()> {
+        // Of connections that it is handed, tonic's server sets nothing itself.
+        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
+        let failed = format!("the server of {what} failed");
+        let serving = io::run(async move {
+            let served = services.serve_with_incoming(incoming).await;
+            served.map_err(|error| Error::new(ErrorKind::Unavailable, failed).with_source(error))
+        });
+        tokio::select! {
+            served = serving => served,
+            () = stopped => Ok(()),
+        }
     }
 }

@@ -448,9 +448,9 @@ pub fn resident_memory(id: u32) -> u64 {
     memory(id, "VmRSS:")
 }
 
-/// The most memory that a process has had, in bytes.
-pub fn peak_memory(id: u32) -> u64 {
-    memory(id, "VmHWM:")
+/// What of it is no file's, as its code is, in bytes.
+pub fn anonymous_memory(id: u32) -> u64 {
+    memory(id, "RssAnon:")
 }
 
 fn memory(id: u32, what: &str) -> u64 {

@@ -12,7 +12,7 @@ use weir_connectors::ObjectStores;
 use weir_executor::{Executor, Membership, belong};
 use weir_plan::settings::MEMORY_LIMIT;
 use weir_plan::{Error, Result, Settings};
-use weir_rpc::Security;
+use weir_rpc::{Security, io};
 
 use crate::program::{StopSignals, print_line};
 use crate::session::{machine_memory_bytes, runtime_env};
@@ -76,7 +76,7 @@ pub async fn serve_executor(options: ExecutorOptions) -> Result<()> {
         memory_bytes,
     };
     let leave = CancellationToken::new();
-    let belonging = belong(membership, security, leave.clone());
+    let belonging = io::run(belong(membership, security, leave.clone()));
     let serving = executor.serve(std::future::pending());
     tokio::pin!(belonging, serving);
     print_line(announcement)?;

@@ -14,7 +14,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use weir_connectors::ObjectStores;
 use weir_plan::logical::WeirQueryPlanner;
 use weir_plan::settings::{
-    EXECUTOR_CORES, EXECUTOR_INSTANCES, EXECUTOR_MEMORY, QUEUE_TIMEOUT, SettingSpec, shown,
+    EXECUTOR_CORES, EXECUTOR_INSTANCES, EXECUTOR_MEMORY, QUEUE_TIMEOUT, SettingSpec,
+    operator_memory_bytes, shown,
 };
 use weir_plan::{Error, ErrorKind, Result, Settings};
 
@@ -251,17 +252,19 @@ fn context(
     Ok(SessionContext::new_with_state(builder.build()))
 }
 
-/// Memory of `limit` bytes for the operators of a process, which spill to `local_dir`, or the system's
-/// temporary directory, and read from `stores`.
+/// For a process of `memory_bytes`, whose operators spill to `local_dir`, or the system's temporary directory, and read
+/// from `stores`.
 ///
 /// # Errors
 /// `Storage` when the directory cannot be used.
 pub(crate) fn runtime_env(
-    limit: u64,
+    memory_bytes: u64,
     local_dir: Option<&Path>,
     stores: &Arc<ObjectStores>,
 ) -> Result<Arc<RuntimeEnv>> {
-    let pool = FairSpillPool::new(usize::try_from(limit).unwrap_or(usize::MAX));
+    let pool = FairSpillPool::new(
+        usize::try_from(operator_memory_bytes(memory_bytes)).unwrap_or(usize::MAX),
+    );
     let disk = match local_dir {
         Some(dir) => DiskManagerMode::Directories(vec![dir.into()]),
         None => DiskManagerMode::OsTmpDirectory,

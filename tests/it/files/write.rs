@@ -160,7 +160,7 @@ async fn more_partitions_than_memory_become_more_files_not_an_error() {
     let place = lake.table("many");
     let builder = Session::builder()
         .master("local[2]")
-        .config("weir.memory.limit", "24MB");
+        .config("weir.memory.limit", "60MB");
     let session = builder.create().await.unwrap();
     let query = "select value as n, repeat('x', 100) as text, value % 10 as p from generate_series(1, 400000)";
     let writer = sql(&session, query).await.write().partition_by(["p"]);

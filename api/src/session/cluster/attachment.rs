@@ -23,7 +23,7 @@ use weir_proto::cluster::{
     Executor, QueryEnded, QueryWaits, SessionHello, SessionMessage, ToSession, session_message,
     to_session,
 };
-use weir_rpc::{Security, connect, from_status};
+use weir_rpc::{Security, connect, from_status, io};
 
 use super::executors::Executors;
 
@@ -133,7 +133,7 @@ impl Attachment {
         });
         // The first connection is the caller's to wait for, and its failure the caller's to know.
         let answers = shared.attach().await?;
-        let task = tokio::spawn(Arc::clone(&shared).keep(answers));
+        let task = io::spawn(Arc::clone(&shared).keep(answers))?;
         let attachment = Self {
             shared,
             queue_timeout: settings.queue_timeout()?,

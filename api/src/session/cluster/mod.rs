@@ -14,6 +14,7 @@ mod attachment;
 mod executors;
 mod leaves;
 mod local;
+mod merge;
 mod metrics;
 mod planning;
 mod recovery;

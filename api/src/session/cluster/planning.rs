@@ -17,6 +17,7 @@ use weir_plan::{Error, RemoteTasks, Result, Settings, WeirCodec};
 
 use super::executors::{ExecutorAddress, Executors, Living};
 use super::leaves::{desired_tasks, share_leaf};
+use super::merge::MergeInTasks;
 use super::whole::keep_whole;
 
 /// Distributes the plans of the session that `builder`, which has its planner, builds.
@@ -38,7 +39,7 @@ pub(crate) fn distribute(
         IoCompression::Lz4 => Some(CompressionType::LZ4_FRAME),
         IoCompression::Zstd => Some(CompressionType::ZSTD),
     };
-    Ok(builder
+    let mut builder = builder
         .with_distributed_worker_resolver(Living(Arc::clone(executors)))
         .with_distributed_channel_resolver(executors.channels().clone())
         .with_distributed_user_codec(WeirCodec::new(node_codecs()))
@@ -49,7 +50,10 @@ pub(crate) fn distribute(
         .map_err(|error| Error::from(error).context(MAX_PARTITION_BYTES.key))?
         .with_distributed_compression(compression)?
         .with_distributed_passthrough_headers(headers(settings)?)?
-        .with_distributed_planner())
+        .with_distributed_planner();
+    let planner = builder.query_planner().take();
+    let planner = planner.ok_or_else(|| Error::internal("a session without a planner"))?;
+    Ok(builder.with_query_planner(Arc::new(MergeInTasks { planner })))
 }
 
 /// Between processes of one machine, compressing takes longer than what it saves.
