@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     slots: u32,
 
-    /// Memory of the process: a size (8GB) or a share of the machine's. Sorts, joins and aggregations take 40% of it before they
+    /// Memory of the process: a size (8GB) or a share of the machine's. Sorts, joins and aggregations take a third of it before they
     /// spill.
     #[arg(long, default_value = "80%")]
     memory: String,

@@ -33,14 +33,14 @@ pub const SHUFFLE_PARTITIONS: SettingSpec = SettingSpec {
 pub const MEMORY_LIMIT: SettingSpec = SettingSpec {
     key: "weir.memory.limit",
     default: "80%",
-    doc: "memory of the session's process, or of all executors of local-cluster together, of which sorts, joins and aggregations take 40% before they spill: bytes with a unit (512MB, 2GB) or a share of the machine's memory (80%)",
+    doc: "memory of the session's process, or of all executors of local-cluster together, of which sorts, joins and aggregations take a third before they spill: bytes with a unit (512MB, 2GB) or a share of the machine's memory (80%)",
 };
 
 /// What operators may reserve in a process of `bytes`. The rest is for what they use without reserving it (merging
-/// spilled rows takes as much again), and for readers, encoders and rows under way. Spark has `spark.memory.fraction`.
+/// spilled rows takes as much again, and the allocator some), and for readers, encoders and rows under way. Spark has `spark.memory.fraction`.
 #[must_use]
 pub const fn operator_memory_bytes(bytes: u64) -> u64 {
-    bytes / 10 * 4
+    bytes / 3
 }
 
 /// Where operators spill.
@@ -75,7 +75,7 @@ pub const EXECUTOR_CORES: SettingSpec = SettingSpec {
 pub const EXECUTOR_MEMORY: SettingSpec = SettingSpec {
     key: "weir.executor.memory",
     default: "",
-    doc: "on weir://: memory of the session on each executor, which has to have so much, 40% of it for its operators; empty: what the executor has",
+    doc: "on weir://: memory of the session on each executor, which has to have so much, a third of it for its operators; empty: what the executor has",
 };
 
 /// Spark's `spark.executor.instances`.

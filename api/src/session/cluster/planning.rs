@@ -20,6 +20,13 @@ use super::leaves::{desired_tasks, share_leaf};
 use super::merge::MergeInTasks;
 use super::whole::keep_whole;
 
+/// Of rows that a task has been sent through one exchange and has not taken yet, from all executors together. The
+/// library has as much for each.
+const BUFFERED_BYTES: usize = 64 << 20;
+
+/// From one executor.
+const BUFFERED_BYTES_MIN: usize = 4 << 20;
+
 /// Distributes the plans of the session that `builder`, which has its planner, builds.
 pub(crate) fn distribute(
     mut builder: SessionStateBuilder,
@@ -39,6 +46,7 @@ pub(crate) fn distribute(
         IoCompression::Lz4 => Some(CompressionType::LZ4_FRAME),
         IoCompression::Zstd => Some(CompressionType::ZSTD),
     };
+    let buffered = BUFFERED_BYTES / executors.all().len().max(1);
     let mut builder = builder
         .with_distributed_worker_resolver(Living(Arc::clone(executors)))
         .with_distributed_channel_resolver(executors.channels().clone())
@@ -49,6 +57,7 @@ pub(crate) fn distribute(
         .with_distributed_file_scan_config_bytes_per_partition(bytes_per_partition)
         .map_err(|error| Error::from(error).context(MAX_PARTITION_BYTES.key))?
         .with_distributed_compression(compression)?
+        .with_distributed_worker_connection_buffer_budget_bytes(buffered.max(BUFFERED_BYTES_MIN))?
         .with_distributed_passthrough_headers(headers(settings)?)?
         .with_distributed_planner();
     let planner = builder.query_planner().take();
