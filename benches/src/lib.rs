@@ -8,6 +8,7 @@
 )]
 
 pub mod drain;
+pub mod recovery;
 pub mod scaling;
 
 use std::process::Command;
