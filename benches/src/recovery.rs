@@ -33,11 +33,11 @@ pub struct Arguments {
 
 const QUERY: &str = "
     with pairs as (
-        select l.l_suppkey as supplier, r.l_partkey as part, count(*) as pairs,
+        select l.l_linenumber as line, r.l_partkey as part, count(*) as pairs,
             max(sha256(concat(l.l_comment, r.l_comment))) as digest
         from lineitem l join lineitem r on l.l_orderkey = r.l_orderkey
-        group by l.l_suppkey, r.l_partkey)
-    select part % 100 as bucket, count(*) as suppliers, sum(pairs) as pairs, sum(p_size) as size, max(digest) as digest
+        group by l.l_linenumber, r.l_partkey)
+    select part % 100 as bucket, count(*) as lines, sum(pairs) as pairs, sum(p_size) as size, max(digest) as digest
     from pairs join part on part = p_partkey
     group by part % 100 order by bucket";
 

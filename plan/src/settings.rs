@@ -131,6 +131,13 @@ pub const DURABLE_EXCHANGE_THRESHOLD: SettingSpec = SettingSpec {
     doc: "on a cluster: rows of an aggregation or a join that are estimated to be at least as many bytes, and are shuffled again, are first kept in weir.checkpoint.dir, so that a lost executor costs no more than what came after; -1: never",
 };
 
+/// Spark's `spark.sql.autoBroadcastJoinThreshold`.
+pub const AUTO_BROADCAST_JOIN_THRESHOLD: SettingSpec = SettingSpec {
+    key: "weir.sql.autoBroadcastJoinThreshold",
+    default: "1MB",
+    doc: "a join sends the side that is estimated to be smaller than this, in bytes (of an eighth as many rows, where only those are known), to every task instead of shuffling both; -1: never",
+};
+
 /// Spark's `spark.sql.streaming.minBatchesToRetain`.
 pub const MIN_BATCHES_TO_RETAIN: SettingSpec = SettingSpec {
     key: "weir.sql.streaming.minBatchesToRetain",
@@ -170,6 +177,7 @@ pub const SETTINGS: &[SettingSpec] = &[
     IO_COMPRESSION,
     CHECKPOINT_DIR,
     DURABLE_EXCHANGE_THRESHOLD,
+    AUTO_BROADCAST_JOIN_THRESHOLD,
     MIN_BATCHES_TO_RETAIN,
 ];
 
@@ -406,17 +414,23 @@ impl Settings {
     /// # Errors
     /// `InvalidArgument` for what is no size.
     pub fn durable_exchange_threshold(&self) -> Result<Option<u64>> {
-        let text = self.get(DURABLE_EXCHANGE_THRESHOLD);
-        match text.trim() {
-            "-1" => Ok(None),
-            size => match parse_bytes(size) {
-                Some(bytes) => Ok(Some(bytes)),
-                None => Err(invalid(
-                    DURABLE_EXCHANGE_THRESHOLD,
-                    text,
-                    "a size like 1GB, or -1",
-                )),
-            },
+        self.bytes_or_never(DURABLE_EXCHANGE_THRESHOLD)
+    }
+
+    /// [`AUTO_BROADCAST_JOIN_THRESHOLD`] in bytes; `None` for never.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no size.
+    pub fn auto_broadcast_join_threshold(&self) -> Result<Option<u64>> {
+        self.bytes_or_never(AUTO_BROADCAST_JOIN_THRESHOLD)
+    }
+
+    fn bytes_or_never(&self, spec: SettingSpec) -> Result<Option<u64>> {
+        let text = self.get(spec);
+        match (text.trim(), parse_bytes(text)) {
+            ("-1", _) => Ok(None),
+            (_, Some(bytes)) => Ok(Some(bytes)),
+            (_, None) => Err(invalid(spec, text, "a size like 1GB, or -1")),
         }
     }
 
@@ -448,6 +462,7 @@ impl Settings {
         self.queue_timeout()?;
         self.io_compression(IoCompression::None)?;
         self.durable_exchange_threshold()?;
+        self.auto_broadcast_join_threshold()?;
         Ok(())
     }
 }
@@ -554,6 +569,17 @@ mod tests {
         settings.set("weir.memory.limit", "50%").unwrap();
         assert_eq!(settings.memory_limit_bytes(1000).unwrap(), 500);
         assert!(settings.set("weir.memory.limit", "0%").is_err());
+    }
+
+    #[test]
+    fn thresholds_take_a_size_or_never() {
+        let mut settings = Settings::new();
+        let key = AUTO_BROADCAST_JOIN_THRESHOLD.key;
+        assert_eq!(settings.auto_broadcast_join_threshold().unwrap(), Some(1 << 20));
+        settings.set(key, "-1").unwrap();
+        assert_eq!(settings.auto_broadcast_join_threshold().unwrap(), None);
+        let error = settings.set(key, "-2").unwrap_err().to_string();
+        assert!(error.contains(key) && error.contains("-2"), "{error}");
     }
 
     #[test]

@@ -103,6 +103,24 @@ const OF_ALL_ROWS: &[&str] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
+async fn threshold_says_which_side_of_a_join_is_broadcast() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    for (threshold, broadcast) in [("-1", false), ("1GB", true)] {
+        let session = builder(2)
+            .config("weir.sql.autoBroadcastJoinThreshold", threshold)
+            .create()
+            .await
+            .unwrap();
+        view(&session, &facts).await;
+        let joined = session.sql(QUERY).await.unwrap();
+        let plan = joined.explain_string(ExplainMode::Simple).await.unwrap();
+        assert_eq!(plan.contains("BroadcastExec"), broadcast, "{plan}");
+        assert_eq!(plan.contains("mode=Partitioned"), !broadcast, "{plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sorts_limits_and_aggregations_of_one_partition_see_all_rows() {
     let lake = TempLake::new();
     let facts = facts(&lake).await;

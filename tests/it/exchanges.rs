@@ -143,14 +143,7 @@ async fn parts_that_are_kept_give_the_rows_of_a_query_that_runs_whole() {
     for (query, parts) in IN_PARTS {
         let session = builder("local-cluster[2,1]", &kept)
             .config("weir.sql.durableExchangeThreshold", 0)
-            .config(
-                "datafusion.optimizer.hash_join_single_partition_threshold",
-                0,
-            )
-            .config(
-                "datafusion.optimizer.hash_join_single_partition_threshold_rows",
-                0,
-            )
+            .config("weir.sql.autoBroadcastJoinThreshold", -1)
             .create()
             .await
             .unwrap();

@@ -43,6 +43,9 @@ const OF_DRIVERS: [SettingSpec; 4] = [
 
 const MASTER_DEFAULT: &str = "local[*]";
 
+/// What a row counts where a side of a join has no other estimate than its rows: as with DataFusion's own thresholds.
+const BROADCAST_ROW_BYTES: usize = 8;
+
 /// DataFusion's setting that a session's batches do without unless it is set: see [`PlanRunner`].
 const ROUND_ROBIN: &str = "datafusion.optimizer.enable_round_robin_repartition";
 
@@ -230,6 +233,11 @@ fn context(
         None => partitions,
     };
     let mut config = SessionConfig::new().with_target_partitions(partitions);
+    let broadcast = settings.auto_broadcast_join_threshold()?.unwrap_or(0);
+    let broadcast = usize::try_from(broadcast).unwrap_or(usize::MAX);
+    let optimizer = &mut config.options_mut().optimizer;
+    optimizer.hash_join_single_partition_threshold = broadcast;
+    optimizer.hash_join_single_partition_threshold_rows = broadcast / BROADCAST_ROW_BYTES;
     for (key, value) in settings.datafusion() {
         config.options_mut().set(key, value).map_err(|error| {
             Error::invalid_argument(format!("setting {key:?} is {value:?}")).with_source(error)

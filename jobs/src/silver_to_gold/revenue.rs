@@ -44,8 +44,7 @@ pub(super) fn on_dates(rows: DataFrame, range: DayRange) -> Result<DataFrame> {
 /// Orders are on the left, so that none is lost. The engine builds its hash table from the side that its
 /// statistics say is smaller, and gathers that side for every task (a broadcast join) if it takes less than
 /// 1 MiB or, where only rows are known, has fewer than 131,072 of them
-/// (`datafusion.optimizer.hash_join_single_partition_threshold` and `..._rows`). Two larger sides are both
-/// spread by product.
+/// (`weir.sql.autoBroadcastJoinThreshold`). Two larger sides are both spread by product.
 pub(super) fn rows(orders: DataFrame, dimension: DataFrame) -> Result<DataFrame> {
     let session = orders.session().clone();
     let orders = orders.select([

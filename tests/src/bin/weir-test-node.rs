@@ -72,14 +72,7 @@ async fn aggregate(arguments: Vec<OsString>) -> weir::Result<()> {
     let session = weir::Session::builder()
         .config("weir.sql.files.maxPartitionBytes", 1)
         // Whatever the size of its sides, a join shuffles them.
-        .config(
-            "datafusion.optimizer.hash_join_single_partition_threshold",
-            0,
-        )
-        .config(
-            "datafusion.optimizer.hash_join_single_partition_threshold_rows",
-            0,
-        )
+        .config("weir.sql.autoBroadcastJoinThreshold", -1)
         .get_or_create()
         .await?;
     let rows = session.read().parquet(&path(files)).await?;
@@ -110,14 +103,7 @@ async fn stream(arguments: Vec<OsString>) -> weir::Result<()> {
         panic!("{arguments:?}: BROKER TOPIC TABLE CHECKPOINT [FILES]");
     };
     let session = Session::builder()
-        .config(
-            "datafusion.optimizer.hash_join_single_partition_threshold",
-            0,
-        )
-        .config(
-            "datafusion.optimizer.hash_join_single_partition_threshold_rows",
-            0,
-        )
+        .config("weir.sql.autoBroadcastJoinThreshold", -1)
         .get_or_create()
         .await?;
     let records = session
