@@ -575,7 +575,10 @@ mod tests {
     fn thresholds_take_a_size_or_never() {
         let mut settings = Settings::new();
         let key = AUTO_BROADCAST_JOIN_THRESHOLD.key;
-        assert_eq!(settings.auto_broadcast_join_threshold().unwrap(), Some(1 << 20));
+        assert_eq!(
+            settings.auto_broadcast_join_threshold().unwrap(),
+            Some(1 << 20)
+        );
         settings.set(key, "-1").unwrap();
         assert_eq!(settings.auto_broadcast_join_threshold().unwrap(), None);
         let error = settings.set(key, "-2").unwrap_err().to_string();
