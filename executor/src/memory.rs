@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{
-    FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
+use weir_plan::memory_pool::FairPool;
 
 /// The pools of sessions with a limit, each as long as a task of its session runs.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +30,7 @@ impl SessionMemory {
             return pool;
         }
         let pool = Arc::new(SessionPool {
-            own: FairSpillPool::new(bytes),
+            own: FairPool::new(bytes),
             executor: Arc::clone(executor),
         });
         open.insert(session.to_owned(), Arc::downgrade(&pool));
@@ -40,7 +41,7 @@ impl SessionMemory {
 /// Takes from both pools, or from neither.
 #[derive(Debug)]
 struct SessionPool {
-    own: FairSpillPool,
+    own: FairPool,
     executor: Arc<dyn MemoryPool>,
 }
 
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn tasks_of_a_session_share_its_limit_and_the_executors() {
-        let executor: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(1000));
+        let executor: Arc<dyn MemoryPool> = Arc::new(FairPool::new(1000));
         let memory = SessionMemory::default();
         let one = memory.pool("one", 600, &executor);
         let again = memory.pool("one", 600, &executor);

@@ -9,6 +9,7 @@ pub mod error;
 pub mod functions;
 pub mod logical;
 pub mod manifest;
+pub mod memory_pool;
 pub mod object_url;
 pub mod options;
 pub mod placement;

@@ -330,7 +330,7 @@ async fn executor_whose_disk_is_full_fails_the_query_with_the_cause_and_runs_the
     };
     for _ in 0..2 {
         cluster
-            .add_executor(&["--cores", "1", "--memory", "240MB"])
+            .add_executor(&["--cores", "1", "--memory", "300MB"])
             .await;
     }
     let place = wide(&cluster.lake, 1_000_000).await;

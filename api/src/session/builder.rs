@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use weir_connectors::ObjectStores;
 use weir_plan::logical::WeirQueryPlanner;
+use weir_plan::memory_pool::FairPool;
 use weir_plan::settings::{
     EXECUTOR_CORES, EXECUTOR_INSTANCES, EXECUTOR_MEMORY, QUEUE_TIMEOUT, SettingSpec,
     operator_memory_bytes, shown,
@@ -270,9 +271,8 @@ pub(crate) fn runtime_env(
     local_dir: Option<&Path>,
     stores: &Arc<ObjectStores>,
 ) -> Result<Arc<RuntimeEnv>> {
-    let pool = FairSpillPool::new(
-        usize::try_from(operator_memory_bytes(memory_bytes)).unwrap_or(usize::MAX),
-    );
+    let pool =
+        FairPool::new(usize::try_from(operator_memory_bytes(memory_bytes)).unwrap_or(usize::MAX));
     let disk = match local_dir {
         Some(dir) => DiskManagerMode::Directories(vec![dir.into()]),
         None => DiskManagerMode::OsTmpDirectory,

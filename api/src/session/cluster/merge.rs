@@ -1,7 +1,7 @@
 //! Rows in order leave a task by one stream.
 //!
 //! Whoever takes rows from a task gets those of all its partitions by one connection, and buffers so many of them
-//! (64 MiB). A merge that waits for the first row of one partition, while the rows of another have filled the buffer,
+//! (64 MiB, of itself). A merge that waits for the first row of one partition, while the rows of another have filled the buffer,
 //! would wait for ever: the row comes after those that nobody takes. Each task therefore merges its own partitions, and
 //! the merge above takes one stream from each.
 //!

@@ -21,8 +21,8 @@ use super::merge::MergeInTasks;
 use super::whole::keep_whole;
 
 /// Of rows that a task has been sent through one exchange and has not taken yet, from all executors together. The
-/// library has as much for each.
-const BUFFERED_BYTES: usize = 64 << 20;
+/// library has twice as much for each.
+const BUFFERED_BYTES: usize = 32 << 20;
 
 /// From one executor.
 const BUFFERED_BYTES_MIN: usize = 4 << 20;

@@ -1,0 +1,131 @@
+//! Memory of operators: what can spill shares it evenly, and no merge takes what others need.
+//!
+//! DataFusion's [`FairSpillPool`] gives what does not spill as much as there is. Merging the spilled rows of a sort is such
+//! a consumer, and takes as many runs at once as it gets memory for: the sort of the next partition, which still takes
+//! rows, then has none left to go on with, and the query fails. Given less, a merge takes fewer runs at a time.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use datafusion::common::DataFusionError;
+use datafusion::execution::memory_pool::{
+    FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+};
+
+/// How the library names its merges of spilled rows.
+const MERGE: &str = "ExternalSorterMerge";
+
+/// What a sort reserves for its merge before it has rows (`datafusion.execution.sort_spill_reservation_bytes`, 10 MB), and
+/// some: less would end sorts that have not spilled.
+const MERGE_BYTES_MIN: usize = 16 << 20;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct FairPool {
+    pool: FairSpillPool,
+    bytes: usize,
+    merges: AtomicUsize,
+}
+
+impl FairPool {
+    /// Of `bytes`.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self {
+            pool: FairSpillPool::new(bytes),
+            bytes,
+            merges: AtomicUsize::new(0),
+        }
+    }
+
+    /// An even share for each merge, and one for all else.
+    fn merge_bytes_max(&self) -> usize {
+        let shares = self.merges.load(Ordering::Relaxed) + 1;
+        (self.bytes / shares).max(MERGE_BYTES_MIN)
+    }
+}
+
+fn is_merge(consumer: &MemoryConsumer) -> bool {
+    consumer.name().starts_with(MERGE)
+}
+
+impl fmt::Display for FairPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.pool)
+    }
+}
+
+impl MemoryPool for FairPool {
+    fn name(&self) -> &'static str {
+        "fair"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        self.merges
+            .fetch_add(usize::from(is_merge(consumer)), Ordering::Relaxed);
+        self.pool.register(consumer);
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        self.merges
+            .fetch_sub(usize::from(is_merge(consumer)), Ordering::Relaxed);
+        self.pool.unregister(consumer);
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.pool.grow(reservation, additional);
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        self.pool.shrink(reservation, shrink);
+    }
+
+    fn try_grow(
+        &self,
+        reservation: &MemoryReservation,
+        additional: usize,
+    ) -> Result<(), DataFusionError> {
+        let most = self.merge_bytes_max();
+        if is_merge(reservation.consumer()) && reservation.size().saturating_add(additional) > most
+        {
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "{} has {} bytes and asks for {additional} more; its share is {most}",
+                reservation.consumer().name(),
+                reservation.size()
+            )));
+        }
+        self.pool.try_grow(reservation, additional)
+    }
+
+    fn reserved(&self) -> usize {
+        self.pool.reserved()
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        self.pool.memory_limit()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn merge_gets_its_share_and_leaves_the_others_theirs() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(FairPool::new(90 << 20));
+        let merge =
+            |partition: usize| MemoryConsumer::new(format!("{MERGE}[{partition}]")).register(&pool);
+        let (first, second) = (merge(0), merge(1));
+        assert!(first.try_grow(31 << 20).is_err());
+        first.try_grow(30 << 20).unwrap();
+        second.try_grow(30 << 20).unwrap();
+        let other = MemoryConsumer::new("Aggregate").register(&pool);
+        other.try_grow(30 << 20).unwrap();
+        drop((second, other));
+        // One merge less: half is its.
+        first.try_grow(15 << 20).unwrap();
+        assert!(first.try_grow(1).is_err());
+    }
+}
