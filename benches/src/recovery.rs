@@ -38,7 +38,7 @@ const QUERY: &str = "
         from lineitem l join lineitem r on l.l_orderkey = r.l_orderkey
         group by l.l_linenumber, r.l_partkey)
     select part % 100 as bucket, count(*) as lines, sum(pairs) as pairs,
-        max(sha256(concat(digest, cast(l_comment as binary)))) as digest
+        max(sha256(concat(encode(digest, 'hex'), l_comment))) as digest
     from pairs join lineitem on part = l_partkey
     group by part % 100 order by bucket";
 

@@ -1,4 +1,4 @@
-//! A long query that loses an executor late: see docs/performance.md.
+//! A long query that loses an executor late: prints a table.
 //!
 //! `cargo run --release -p weir-benches --bin recovery -- --keep /tmp/tpch`; `--help` lists the arguments.
 
