@@ -93,7 +93,7 @@ impl WorkerSessionBuilder for TaskSession {
         if let Some(bytes) = text(MEMORY_HEADER) {
             let damaged = || Error::internal("a task's memory limit is damaged");
             let bytes: u64 = bytes.parse().map_err(|_| damaged())?;
-            let bytes = usize::try_from(operator_memory_bytes(bytes)).unwrap_or(usize::MAX);
+            let bytes = operator_memory_bytes(bytes);
             let session = text(SESSION_HEADER).ok_or_else(damaged)?;
             let runtime = builder.runtime_env().get_or_insert_default();
             *runtime = Arc::new(RuntimeEnv {

@@ -39,8 +39,8 @@ pub const MEMORY_LIMIT: SettingSpec = SettingSpec {
 /// What operators may reserve in a process of `bytes`. The rest is for what they use without reserving it (merging
 /// spilled rows takes as much again, and the allocator some), and for readers, encoders and rows under way. Spark has `spark.memory.fraction`.
 #[must_use]
-pub const fn operator_memory_bytes(bytes: u64) -> u64 {
-    bytes / 3
+pub fn operator_memory_bytes(bytes: u64) -> usize {
+    usize::try_from(bytes / 3).unwrap_or(usize::MAX)
 }
 
 /// Where operators spill.

@@ -10,7 +10,7 @@ use tonic::transport::channel::ResponseFuture;
 use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 use url::Url;
-use weir_plan::{Error, ErrorKind, Result};
+use weir_plan::{Error, ErrorKind, Result, causes};
 
 use crate::io::{self, Connections};
 use crate::{PEER_SILENCE, PEER_SILENCE_CHECK, Security, WINDOW_BYTES};
@@ -77,17 +77,15 @@ pub fn connect_lazily(url: &Url, security: &Security) -> Result<Connection> {
 }
 
 /// The library's error says "transport error" only; what went wrong is in its causes.
-fn reasons(error: &dyn std::error::Error) -> String {
+fn reasons(error: &(dyn std::error::Error + 'static)) -> String {
     let mut reasons: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let reason = error.to_string();
+    for cause in causes(error) {
+        let reason = cause.to_string();
         // Some say their cause's words, too.
         reasons.retain(|known| !reason.contains(known.as_str()));
         if !reasons.iter().any(|known| known.contains(&reason)) {
             reasons.push(reason);
         }
-        next = error.source();
     }
     reasons.join(": ")
 }

@@ -271,8 +271,7 @@ pub(crate) fn runtime_env(
     local_dir: Option<&Path>,
     stores: &Arc<ObjectStores>,
 ) -> Result<Arc<RuntimeEnv>> {
-    let pool =
-        FairPool::new(usize::try_from(operator_memory_bytes(memory_bytes)).unwrap_or(usize::MAX));
+    let pool = FairPool::new(operator_memory_bytes(memory_bytes));
     let disk = match local_dir {
         Some(dir) => DiskManagerMode::Directories(vec![dir.into()]),
         None => DiskManagerMode::OsTmpDirectory,
