@@ -309,24 +309,37 @@ impl Checkpoint {
 
     async fn log<T: BatchEntry>(&self, dir: &str, entry: &T, did: &str) -> Result<()> {
         let path = format!("{dir}/{}", entry.batch_id());
-        match create(self.store.as_ref(), &path, entry).await? {
-            None => Ok(()),
-            Some(theirs) => Err(self.fenced(entry.batch_id(), did, theirs.writer())),
+        match create(self.store.as_ref(), &path, entry).await {
+            Ok(None) => Ok(()),
+            Ok(Some(theirs)) => Err(self.fenced(entry.batch_id(), did, theirs.writer())),
+            // The entry in our way was purged before it was read: its writer is batches ahead.
+            Err(error) if error.kind() == ErrorKind::Storage => {
+                self.refuse_newer(Some(entry.batch_id())).await?;
+                Err(error)
+            }
+            Err(error) => Err(error),
         }
     }
 
     /// Stops a process that is not alone: another one has planned a batch after `newest`.
     async fn refuse_newer(&self, newest: Option<BatchId>) -> Result<()> {
-        let Some(last) = self.batches(OFFSETS).await?.last().copied() else {
-            return Ok(());
-        };
-        if Some(last) <= newest {
-            return Ok(());
-        }
-        let path = format!("{OFFSETS}/{last}");
-        match read::<OffsetsEntry>(self.store.as_ref(), &path).await? {
-            Some(theirs) => Err(self.fenced(last, "planned", &theirs.writer)),
-            None => Err(self.missing(&path, "it was listed a moment ago")),
+        let mut gone = None;
+        loop {
+            let Some(last) = self.batches(OFFSETS).await?.last().copied() else {
+                return Ok(());
+            };
+            if Some(last) <= newest {
+                return Ok(());
+            }
+            let path = format!("{OFFSETS}/{last}");
+            match read::<OffsetsEntry>(self.store.as_ref(), &path).await? {
+                Some(theirs) => return Err(self.fenced(last, "planned", &theirs.writer)),
+                None if gone == Some(last) => {
+                    return Err(self.missing(&path, "it was listed a moment ago"));
+                }
+                // Purged between the two looks: a newer one was planned.
+                None => gone = Some(last),
+            }
         }
     }
 

@@ -223,3 +223,34 @@ async fn process_that_slept_until_its_batch_was_purged_cannot_prepare_it() {
         assert_fenced_by(&error, &winner);
     }
 }
+
+/// The entry in the way of a late put goes before it is read, and then the newest batch, which
+/// says whose it was.
+#[tokio::test]
+async fn entries_purged_while_a_late_process_reads_them_fence_it() {
+    for store in Stores::new().all {
+        let winner = writer(2);
+        let theirs = closed(&store, 1).await;
+        let close = async |batch| {
+            theirs.log_offsets(&offsets(batch, &winner)).await.unwrap();
+            theirs.log_commit(&commits(batch, &winner)).await.unwrap();
+            theirs.purge(BatchId(batch), 2).await.unwrap();
+        };
+        close(1).await;
+        let script = Script::default();
+        let [entry, newest] =
+            ["commits/1", "offsets/4"].map(|at| script.hold(&format!("store get {at}")));
+        let scripted: Arc<dyn CheckpointStore> =
+            Arc::new(ScriptedStore::new(Arc::clone(&store), script));
+        let ours = open(&scripted).await;
+        let closing = tokio::spawn(async move { ours.log_commit(&commits(1, &writer(1))).await });
+        for (gate, batches) in [(entry, 2..5), (newest, 5..8)] {
+            gate.arrived().await;
+            for batch in batches {
+                close(batch).await;
+            }
+            gate.open();
+        }
+        assert_fenced_by(&closing.await.unwrap().unwrap_err(), &winner);
+    }
+}
