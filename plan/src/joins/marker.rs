@@ -1,0 +1,117 @@
+//! A hint in the physical plan, from when it is planned until the joins are chosen.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Statistics};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+};
+
+use super::hint::JoinHint;
+use crate::write_node::only_input;
+
+/// Its input, hinted. Removed when the joins have been chosen: it is not sent to executors.
+#[derive(Debug)]
+pub(super) struct HintedExec {
+    hint: JoinHint,
+    input: Arc<dyn ExecutionPlan>,
+}
+
+impl HintedExec {
+    pub(super) fn new(hint: JoinHint, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self { hint, input }
+    }
+
+    pub(super) fn input(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.input
+    }
+}
+
+/// The hint for a side of a join: its own, or that of what it filters and projects.
+pub(super) fn hint_of(side: &Arc<dyn ExecutionPlan>) -> Option<JoinHint> {
+    if let Some(hinted) = side.downcast_ref::<HintedExec>() {
+        return Some(hinted.hint);
+    }
+    let passes_on = side.is::<ProjectionExec>() || side.is::<FilterExec>();
+    let child = side.children().first().copied().filter(|_| passes_on)?;
+    hint_of(child)
+}
+
+impl DisplayAs for HintedExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HintedExec: {}", self.hint)
+    }
+}
+
+impl ExecutionPlan for HintedExec {
+    fn name(&self) -> &'static str {
+        "HintedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion, DataFusionError>,
+    ) -> Result<TreeNodeRecursion, DataFusionError> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let input = only_input(self.name(), &children)?;
+        Ok(Arc::new(Self::new(self.hint, input)))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        use datafusion::physical_plan::ChildrenPropertiesMode::Recompute;
+        self.replace_children(children, ReplaceChildrenOptions::new(Recompute))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        self.input.execute(partition, context)
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        inputs: &[Arc<Statistics>],
+        _args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>, DataFusionError> {
+        let statistics = inputs.first().map(Arc::clone);
+        Ok(statistics.unwrap_or_else(|| Arc::new(Statistics::new_unknown(&self.schema()))))
+    }
+}
