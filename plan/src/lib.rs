@@ -7,6 +7,7 @@
 pub mod codec;
 pub mod error;
 pub mod functions;
+pub mod joins;
 pub mod logical;
 pub mod manifest;
 pub mod memory_pool;

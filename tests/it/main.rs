@@ -28,6 +28,7 @@ mod functions;
 mod gold;
 mod job;
 mod jobs;
+mod joins;
 mod kill;
 mod layers;
 mod object_stores;

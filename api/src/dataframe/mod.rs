@@ -6,6 +6,7 @@ mod checkpoint;
 mod columns;
 mod explain;
 mod grouped;
+mod hint;
 mod joins;
 mod missing;
 mod pivot;

@@ -14,9 +14,12 @@ mod window;
 use datafusion::common::Column;
 use datafusion::logical_expr::{Cast, Expr};
 pub use datafusion::logical_expr::{lit, not, when};
+use weir_plan::Result;
 use weir_plan::functions::ddl::timestamp_type;
 pub use weir_plan::functions::ddl::type_name;
 pub use weir_plan::functions::{from_json, pinned};
+
+use crate::dataframe::DataFrame;
 
 pub use aggregates::*;
 pub use collections::*;
@@ -36,6 +39,15 @@ pub use window::{
 #[must_use]
 pub fn col(name: impl Into<String>) -> Expr {
     Expr::Column(Column::from_name(name))
+}
+
+/// `frame`, to be sent whole to every task of what it is joined with, whatever its size: the hint `broadcast`
+/// ([`DataFrame::hint`]).
+///
+/// # Errors
+/// None for a valid dataframe.
+pub fn broadcast(frame: DataFrame) -> Result<DataFrame> {
+    frame.hint("broadcast")
 }
 
 /// The time a query began; in a stream, the time its batch was planned, also when it runs again.

@@ -12,6 +12,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use weir_connectors::ObjectStores;
+use weir_plan::joins::HintedRelations;
 use weir_plan::logical::WeirQueryPlanner;
 use weir_plan::memory_pool::FairPool;
 use weir_plan::settings::{
@@ -251,6 +252,7 @@ fn context(
         .with_runtime_env(runtime_env(limit, local_dir, stores)?)
         .with_default_features()
         .with_query_planner(Arc::new(WeirQueryPlanner))
+        .with_relation_planners(vec![Arc::new(HintedRelations)])
         // Again, last: pushing fields of a struct towards the leaves computes an expensive struct
         // (`from_json`) once per field.
         .with_optimizer_rule(Arc::new(CommonSubexprEliminate::new()));

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::prelude::SessionContext;
 use weir_connectors::ObjectStores;
+use weir_plan::joins::mark_hints;
 use weir_plan::{Result, Settings};
 use weir_streaming::{BatchRunner, QueryListener};
 
@@ -83,12 +84,20 @@ impl Session {
         DataStreamReader::new(self.clone())
     }
 
-    /// The rows of a SQL query over the session's views.
+    /// The rows of a SQL query over the session's views. Comments like `/*+ BROADCAST(p) */` after a `SELECT` are hints
+    /// for the joins of its relations ([`DataFrame::hint`]).
     ///
     /// # Errors
-    /// `InvalidPlan` when it does not parse or names what does not exist.
+    /// `InvalidPlan` when it does not parse or names what does not exist; `InvalidArgument` or `Unsupported` for a hint
+    /// that is not known.
     pub async fn sql(&self, query: &str) -> Result<DataFrame> {
-        let frame = self.inner.context.sql(query).await?;
+        let context = &self.inner.context;
+        let state = context.state();
+        let dialect = state.config().options().sql_parser.dialect;
+        let mut statement = state.sql_to_statement(query, &dialect)?;
+        mark_hints(&mut statement)?;
+        let plan = state.statement_to_plan(statement).await?;
+        let frame = context.execute_logical_plan(plan).await?;
         Ok(DataFrame::new(self.clone(), frame))
     }
 

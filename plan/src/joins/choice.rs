@@ -6,12 +6,14 @@ use std::sync::Arc;
 use arrow::compute::SortOptions;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, JoinSide, JoinType, Statistics};
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{
-    HashJoinExec, HashJoinExecBuilder, PartitionMode, SortMergeJoinExec,
+    CrossJoinExec, HashJoinExec, HashJoinExecBuilder, NestedLoopJoinExec, PartitionMode,
+    SortMergeJoinExec,
 };
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
-use datafusion::physical_plan::ExecutionPlan;
 
 use super::hint::JoinHint;
 use super::marker::hint_of;
@@ -20,9 +22,9 @@ use crate::settings::AUTO_BROADCAST_JOIN_THRESHOLD;
 /// One join of a plan, as it was chosen.
 #[derive(Debug, Clone)]
 pub struct Chosen {
-    /// `Inner on (id = id)`.
+    /// `Inner join on id = id`.
     pub join: String,
-    /// `broadcast hash join, the right side to all tasks`.
+    /// `broadcast hash join`.
     pub strategy: String,
     /// Why.
     pub reason: String,
@@ -32,7 +34,11 @@ pub struct Chosen {
 
 impl fmt::Display for Chosen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.join, self.strategy, self.reason)?;
+        write!(
+            f,
+            "{}: {}, because {}",
+            self.join, self.strategy, self.reason
+        )?;
         if let Some(refused) = &self.refused {
             write!(f, "; {refused}")?;
         }
@@ -40,76 +46,174 @@ impl fmt::Display for Chosen {
     }
 }
 
-/// Follows the hints at the sides of `join`, which `JoinSelection` has chosen. The new plan is none if it stays.
+/// What becomes of one join: none if it stays as `JoinSelection` has chosen it, and the description.
+pub(super) type Choice = (Option<Arc<dyn ExecutionPlan>>, Chosen);
+
+/// Follows the hints at the sides of `plan`, which `JoinSelection` has been over. None if it is no join.
 pub(super) fn choose(
-    join: &HashJoinExec,
+    plan: &Arc<dyn ExecutionPlan>,
     config: &ConfigOptions,
-) -> Result<(Option<Arc<dyn ExecutionPlan>>, Chosen), DataFusionError> {
-    let described = describe(join);
-    let hints = [
-        (JoinSide::Left, hint_of(join.left())),
-        (JoinSide::Right, hint_of(join.right())),
-    ];
-    let mut hints: Vec<(JoinHint, JoinSide)> = hints
+) -> Result<Option<Choice>, DataFusionError> {
+    let Some(join) = Join::of(plan) else {
+        return Ok(None);
+    };
+    let described = join.describe();
+    let [left, right] = join.sides();
+    let mut hints: Vec<(JoinHint, JoinSide)> = [(JoinSide::Left, left), (JoinSide::Right, right)]
         .into_iter()
-        .filter_map(|(side, hint)| Some((hint?, side)))
+        .filter_map(|(at, side)| Some((hint_of(side)?, at)))
         .collect();
     hints.sort_by_key(|(hint, _)| *hint);
     let mut refused = None;
     for (hint, side) in hints {
-        match follow(join, hint, side)? {
-            Ok(plan) => {
+        match join.follow(plan, hint, side)? {
+            Ok(followed) => {
                 let chosen = Chosen {
                     join: described,
-                    strategy: strategy(&plan),
-                    reason: format!("hint {hint} of the {} side", name(side)),
+                    strategy: strategy(&followed),
+                    reason: format!("hint {hint}"),
                     refused,
                 };
-                return Ok((Some(plan), chosen));
+                return Ok(Some((Some(followed), chosen)));
             }
             Err(why) => {
-                refused.get_or_insert(format!("hint {hint} of the {} side is not followed: {why}", name(side)));
+                refused.get_or_insert(format!("hint {hint} is not followed: {why}"));
             }
         }
     }
     let chosen = Chosen {
         join: described,
-        strategy: strategy_of(join),
-        reason: by_size(join, config),
+        strategy: strategy(plan),
+        reason: join.reason(config),
         refused,
     };
-    Ok((None, chosen))
+    Ok(Some((None, chosen)))
 }
 
-/// The join as `hint` wants it, or why it cannot be.
-fn follow(
-    join: &HashJoinExec,
-    hint: JoinHint,
-    side: JoinSide,
-) -> Result<Result<Arc<dyn ExecutionPlan>, String>, DataFusionError> {
-    let how = join.join_type();
-    if join.null_aware {
-        return Ok(Err("NOT IN has one way to run".to_owned()));
-    }
-    let mode = match hint {
-        JoinHint::Merge => return sort_merge(join).map(Ok),
-        JoinHint::Broadcast if !may_broadcast(*how, side) => {
-            return Ok(Err(format!(
-                "in a {how} join its rows are returned without a match, too, which no task alone can tell"
-            )));
-        }
-        JoinHint::Broadcast => PartitionMode::CollectLeft,
-        JoinHint::ShuffleHash => PartitionMode::Partitioned,
-    };
-    if side == JoinSide::Left {
-        let plan = join.builder().with_partition_mode(mode).build()?;
-        return Ok(Ok(Arc::new(plan)));
-    }
-    if !how.supports_swap() {
-        return Ok(Err(format!("a {how} join builds its table of the left side")));
-    }
-    join.swap_inputs(mode).map(Ok)
+/// A join that `JoinSelection` leaves behind.
+enum Join<'a> {
+    Hash(&'a HashJoinExec),
+    /// No columns are compared for equality.
+    Loop(&'a NestedLoopJoinExec),
+    Cross(&'a CrossJoinExec),
 }
+
+impl<'a> Join<'a> {
+    fn of(plan: &'a Arc<dyn ExecutionPlan>) -> Option<Self> {
+        let hash = plan.downcast_ref().map(Self::Hash);
+        hash.or_else(|| plan.downcast_ref().map(Self::Loop))
+            .or_else(|| plan.downcast_ref().map(Self::Cross))
+    }
+
+    fn sides(&self) -> [&'a Arc<dyn ExecutionPlan>; 2] {
+        match self {
+            Self::Hash(join) => [join.left(), join.right()],
+            Self::Loop(join) => [join.left(), join.right()],
+            Self::Cross(join) => [join.left(), join.right()],
+        }
+    }
+
+    fn how(&self) -> JoinType {
+        match self {
+            Self::Hash(join) => *join.join_type(),
+            Self::Loop(join) => *join.join_type(),
+            Self::Cross(_) => JoinType::Inner,
+        }
+    }
+
+    /// `Inner join on a = b`.
+    fn describe(&self) -> String {
+        let how = self.how();
+        match self {
+            Self::Hash(join) => {
+                let on: Vec<String> = join
+                    .on()
+                    .iter()
+                    .map(|(left, right)| format!("{left} = {right}"))
+                    .collect();
+                format!("{how} join on {}", on.join(" and "))
+            }
+            Self::Loop(join) => match join.filter() {
+                Some(filter) => format!("{how} join on {}", filter.expression()),
+                None => format!("{how} join on nothing"),
+            },
+            Self::Cross(_) => "Cross join".to_owned(),
+        }
+    }
+
+    /// The join, which is `plan`, as `hint` wants `side` to be joined, or why it cannot be.
+    fn follow(
+        &self,
+        plan: &Arc<dyn ExecutionPlan>,
+        hint: JoinHint,
+        side: JoinSide,
+    ) -> Result<Result<Arc<dyn ExecutionPlan>, &'static str>, DataFusionError> {
+        if hint == JoinHint::Broadcast && !may_broadcast(self.how(), side) {
+            return Ok(Err(
+                "rows of this side that match nothing are returned, too, and no task alone can tell which",
+            ));
+        }
+        let join = match self {
+            Self::Hash(join) => *join,
+            _ if hint != JoinHint::Broadcast => {
+                return Ok(Err("no columns are compared for equality"));
+            }
+            Self::Loop(join) => {
+                return match side {
+                    JoinSide::Left => Ok(Ok(Arc::clone(plan))),
+                    _ => join.swap_inputs().map(Ok),
+                };
+            }
+            Self::Cross(join) => {
+                return match side {
+                    JoinSide::Left => Ok(Ok(Arc::clone(plan))),
+                    _ => join.swap_inputs().map(Ok),
+                };
+            }
+        };
+        if join.null_aware {
+            return Ok(Err(NULL_AWARE));
+        }
+        let mode = match hint {
+            JoinHint::Merge => return sort_merge(join).map(Ok),
+            JoinHint::Broadcast => PartitionMode::CollectLeft,
+            JoinHint::ShuffleHash => PartitionMode::Partitioned,
+        };
+        if side == JoinSide::Left {
+            let plan = join.builder().with_partition_mode(mode).build()?;
+            return Ok(Ok(Arc::new(plan)));
+        }
+        if !join.join_type().supports_swap() {
+            return Ok(Err("the table of such a join is built of its other side"));
+        }
+        join.swap_inputs(mode).map(Ok)
+    }
+
+    /// Why `JoinSelection` chose as it did.
+    fn reason(&self, config: &ConfigOptions) -> String {
+        let Self::Hash(join) = self else {
+            return "no columns are compared for equality".to_owned();
+        };
+        if join.null_aware {
+            return NULL_AWARE.to_owned();
+        }
+        let key = AUTO_BROADCAST_JOIN_THRESHOLD.key;
+        let limits = &config.optimizer;
+        let under = format!(
+            "{key} ({} bytes, or {} rows where bytes are not known)",
+            limits.hash_join_single_partition_threshold,
+            limits.hash_join_single_partition_threshold_rows
+        );
+        // The side of which the table is built is the left by now.
+        let [build, probe] = self.sides().map(estimate);
+        match join.partition_mode() {
+            PartitionMode::CollectLeft => format!("it is estimated at {build}, under {under}"),
+            _ => format!("none is known to be under {under}: {build} and {probe}"),
+        }
+    }
+}
+
+const NULL_AWARE: &str = "NOT IN of values that may be null has one way to run";
 
 /// Whether each task can tell alone what a row of `side` is matched with: Spark's `canBuildBroadcastLeft` and `Right`.
 fn may_broadcast(how: JoinType, side: JoinSide) -> bool {
@@ -135,7 +239,9 @@ fn may_broadcast(how: JoinType, side: JoinSide) -> bool {
 }
 
 fn sort_merge(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    let whole: HashJoinExec = HashJoinExecBuilder::from(join).with_projection(None).build()?;
+    let whole: HashJoinExec = HashJoinExecBuilder::from(join)
+        .with_projection(None)
+        .build()?;
     let options = vec![SortOptions::default(); whole.on().len()];
     let merge = SortMergeJoinExec::try_new(
         Arc::clone(whole.left()),
@@ -150,68 +256,27 @@ fn sort_merge(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>, DataFusionE
     match join.projection.as_deref() {
         None => Ok(merge),
         Some(columns) => {
-            let columns = datafusion::physical_expr::projection::ProjectionExprs::from_indices(
-                columns,
-                &merge.schema(),
-            );
+            let columns = ProjectionExprs::from_indices(columns, &merge.schema());
+            let columns = columns.iter().cloned();
             Ok(Arc::new(ProjectionExec::try_new(columns, merge)?))
         }
     }
 }
 
-fn name(side: JoinSide) -> &'static str {
-    match side {
-        JoinSide::Left => "left",
-        JoinSide::Right => "right",
-        JoinSide::None => "neither",
-    }
-}
-
-/// `Inner on (a = b)`.
-fn describe(join: &HashJoinExec) -> String {
-    let on: Vec<String> = join
-        .on()
-        .iter()
-        .map(|(left, right)| format!("{left} = {right}"))
-        .collect();
-    format!("{} on ({})", join.join_type(), on.join(", "))
-}
-
 fn strategy(plan: &Arc<dyn ExecutionPlan>) -> String {
-    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-        return strategy_of(join);
-    }
-    match plan.downcast_ref::<ProjectionExec>() {
-        // Swapped sides are put in their order again.
-        Some(projection) => strategy(projection.input()),
-        None => "sort-merge join, both sides shuffled".to_owned(),
-    }
-}
-
-fn strategy_of(join: &HashJoinExec) -> String {
-    match join.partition_mode() {
-        PartitionMode::CollectLeft => "broadcast hash join".to_owned(),
-        PartitionMode::Partitioned | PartitionMode::Auto => {
-            "shuffled hash join, both sides shuffled".to_owned()
+    let known = match Join::of(plan) {
+        Some(Join::Hash(join)) if *join.partition_mode() == PartitionMode::CollectLeft => {
+            "broadcast hash join"
         }
-    }
-}
-
-/// Why `JoinSelection` chose as it did. The side that the table is built of is the left by then.
-fn by_size(join: &HashJoinExec, config: &ConfigOptions) -> String {
-    let threshold = config.optimizer.hash_join_single_partition_threshold;
-    let key = AUTO_BROADCAST_JOIN_THRESHOLD.key;
-    let build = estimate(join.left());
-    match join.partition_mode() {
-        _ if join.null_aware => "NOT IN has one way to run".to_owned(),
-        PartitionMode::CollectLeft => {
-            format!("one side is estimated at {build}, under {key} ({threshold} bytes)")
-        }
-        _ => format!(
-            "the sides are estimated at {build} and {}, neither under {key} ({threshold} bytes)",
-            estimate(join.right())
-        ),
-    }
+        Some(Join::Hash(_)) => "shuffled hash join",
+        Some(Join::Loop(_) | Join::Cross(_)) => "broadcast nested loop join",
+        None => match plan.downcast_ref::<ProjectionExec>() {
+            // Swapped sides are put in their order again.
+            Some(projection) => return strategy(projection.input()),
+            None => "sort-merge join",
+        },
+    };
+    known.to_owned()
 }
 
 fn estimate(side: &Arc<dyn ExecutionPlan>) -> String {

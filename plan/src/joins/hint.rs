@@ -152,7 +152,7 @@ impl UserDefinedLogicalNodeCore for HintNode {
 
 /// Plans [`HintNode`]s.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct HintPlanner;
+pub(crate) struct HintPlanner;
 
 #[async_trait]
 impl ExtensionPlanner for HintPlanner {

@@ -1,7 +1,7 @@
 //! How joins are chosen: by hint, by the size of their sides, by their type.
 //!
-//! DataFusion's `JoinSelection` chooses by estimates and `weir.sql.autoBroadcastJoinThreshold`. After it, [`ApplyJoinHints`]
-//! does what the user said of a side ([`HintNode`]). Spark's rules hold (`JoinSelectionHelper` of Spark 4):
+//! DataFusion's `JoinSelection` chooses by estimates and `weir.sql.autoBroadcastJoinThreshold`. After it,
+//! Weir does what the user said of a side ([`HintNode`]). Spark's rules hold (`JoinSelectionHelper` of Spark 4):
 //! - a hint is for what it is given to, filtered and projected, up to the next join;
 //! - of two hints, broadcast wins over merge, merge over `shuffle_hash`;
 //! - a side whose rows stay without a match is not broadcast.
@@ -9,10 +9,13 @@
 //! A hint that cannot be followed changes nothing: `explain` and the log say why.
 
 mod choice;
+mod decide;
 mod hint;
 mod marker;
-mod rule;
+mod sql;
 
 pub use choice::Chosen;
-pub use hint::{HintNode, HintPlanner, JoinHint};
-pub use rule::{ApplyJoinHints, chosen_joins};
+pub(crate) use decide::{decide, split_at_joins};
+pub(crate) use hint::HintPlanner;
+pub use hint::{HintNode, JoinHint};
+pub use sql::{HintedRelations, mark_hints};

@@ -1,6 +1,7 @@
 //! Joins.
 
 use serde_json::json;
+use weir::functions::broadcast;
 use weir::prelude::*;
 
 use super::golden::{Case, Table, check};
@@ -260,6 +261,22 @@ async fn joins_give_what_spark_gives() {
             l().cross_join(r()).and_then(|f| f.select(["v"])),
         ),
         ("l.crossJoin(none)", l().cross_join(none())),
+        // Hints change how, not what.
+        (
+            "l.join(F.broadcast(r.drop('v')), 'id').orderBy('id', 'x', 'y')",
+            sorted(l().join(broadcast(r_()).unwrap(), "id", "inner")),
+        ),
+        (
+            "l.hint('merge').join(r.drop('v'), ['id'], 'outer').orderBy('id', 'x', 'y')",
+            sorted(l().hint("merge").and_then(|l| l.join(r_(), ["id"], "outer"))),
+        ),
+        (
+            "l.join(r.drop('v').hint('SHUFFLE_HASH'), ['id'], 'left').orderBy('id', 'x', 'y')",
+            sorted(
+                r_().hint("SHUFFLE_HASH")
+                    .and_then(|r| l().join(r, ["id"], "left")),
+            ),
+        ),
     ];
     check("verbs_joins", &tables, cases).await;
 }

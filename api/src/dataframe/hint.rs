@@ -1,0 +1,22 @@
+//! What a user knows of a side of a join, and the planner does not.
+
+use weir_plan::Result;
+use weir_plan::joins::{HintNode, JoinHint};
+
+use super::DataFrame;
+
+impl DataFrame {
+    /// Says how this side of the next join is to be joined, as Spark's hints do: `broadcast` (also `broadcastjoin`,
+    /// `mapjoin`): all of it is sent to every task of the other side; `merge` (`shuffle_merge`, `mergejoin`): both sides are
+    /// shuffled and sorted; `shuffle_hash`: both are shuffled, and a hash table is built of this one. If the sides have
+    /// different hints, the first in this order is followed.
+    ///
+    /// A hint that the join's type does not allow changes nothing; [`Self::explain`] and the log say why.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an unknown hint, `Unsupported` for one of Spark's that is not about joins.
+    pub fn hint(self, name: &str) -> Result<Self> {
+        let hint = JoinHint::parse(name)?;
+        self.map_plan(|plan| Ok(HintNode::plan(hint, plan)))
+    }
+}
