@@ -75,7 +75,10 @@ async fn joins_are_chosen_by_size_and_hint_and_explain_says_why() {
             table(&session, "products").await,
         );
         let joined = orders.clone().join(products.clone(), "id", "left").unwrap();
-        show(&format!("left, threshold {threshold}"), joins_of(&joined).await);
+        show(
+            &format!("left, threshold {threshold}"),
+            joins_of(&joined).await,
+        );
         for how in ["inner", "left", "right", "full", "semi", "anti"] {
             for hint in ["broadcast", "merge", "shuffle_hash"] {
                 let hinted = products.clone().hint(hint).unwrap();
@@ -91,9 +94,16 @@ async fn joins_are_chosen_by_size_and_hint_and_explain_says_why() {
     let both = table(&session, "orders").await.hint("merge").unwrap();
     let products = table(&session, "products").await;
     let joined = both
-        .join(broadcast(products).unwrap().filter("price > 30").unwrap(), "id", "inner")
+        .join(
+            broadcast(products).unwrap().filter("price > 30").unwrap(),
+            "id",
+            "inner",
+        )
         .unwrap();
-    show("merge on the left, broadcast on the right, filtered", joins_of(&joined).await);
+    show(
+        "merge on the left, broadcast on the right, filtered",
+        joins_of(&joined).await,
+    );
     for query in [
         "select /*+ BROADCAST(p) */ * from orders o join products p on o.id = p.id",
         "select /*+ MERGE(o), broadcast(q) */ * from orders o left join (select * from products) q on o.id = q.id",

@@ -81,13 +81,20 @@ pub(super) fn choose(
             }
         }
     }
+    let (changed, reason) = match &join {
+        Join::Hash(hash) if is_shuffled(hash) && !config.optimizer.prefer_hash_join => {
+            let reason = "datafusion.optimizer.prefer_hash_join is false".to_owned();
+            (Some(sort_merge(hash)?), reason)
+        }
+        _ => (None, join.reason(config)),
+    };
     let chosen = Chosen {
         join: described,
-        strategy: strategy(plan),
-        reason: join.reason(config),
+        strategy: strategy(changed.as_ref().unwrap_or(plan)),
+        reason,
         refused,
     };
-    Ok(Some((None, chosen)))
+    Ok(Some((changed, chosen)))
 }
 
 /// A join that `JoinSelection` leaves behind.
@@ -206,14 +213,18 @@ impl<'a> Join<'a> {
         );
         // The side of which the table is built is the left by now.
         let [build, probe] = self.sides().map(estimate);
-        match join.partition_mode() {
-            PartitionMode::CollectLeft => format!("it is estimated at {build}, under {under}"),
-            _ => format!("none is known to be under {under}: {build} and {probe}"),
+        match is_shuffled(join) {
+            false => format!("one side is estimated at {build}, under {under}"),
+            true => format!("no side is known to be under {under}: {build} and {probe}"),
         }
     }
 }
 
 const NULL_AWARE: &str = "NOT IN of values that may be null has one way to run";
+
+fn is_shuffled(join: &HashJoinExec) -> bool {
+    *join.partition_mode() != PartitionMode::CollectLeft
+}
 
 /// Whether each task can tell alone what a row of `side` is matched with: Spark's `canBuildBroadcastLeft` and `Right`.
 fn may_broadcast(how: JoinType, side: JoinSide) -> bool {
@@ -265,10 +276,8 @@ fn sort_merge(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>, DataFusionE
 
 fn strategy(plan: &Arc<dyn ExecutionPlan>) -> String {
     let known = match Join::of(plan) {
-        Some(Join::Hash(join)) if *join.partition_mode() == PartitionMode::CollectLeft => {
-            "broadcast hash join"
-        }
-        Some(Join::Hash(_)) => "shuffled hash join",
+        Some(Join::Hash(join)) if is_shuffled(join) => "shuffled hash join",
+        Some(Join::Hash(_)) => "broadcast hash join",
         Some(Join::Loop(_) | Join::Cross(_)) => "broadcast nested loop join",
         None => match plan.downcast_ref::<ProjectionExec>() {
             // Swapped sides are put in their order again.

@@ -15,7 +15,7 @@ mod marker;
 mod sql;
 
 pub use choice::Chosen;
-pub(crate) use decide::{decide, split_at_joins};
+pub(crate) use decide::{Rules, decide, split_at_joins};
 pub(crate) use hint::HintPlanner;
 pub use hint::{HintNode, JoinHint};
 pub use sql::{HintedRelations, mark_hints};

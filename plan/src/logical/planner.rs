@@ -13,7 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _};
 
 use super::write::WritePlanner;
-use crate::joins::{Chosen, HintPlanner, decide, split_at_joins};
+use crate::joins::{Chosen, HintPlanner, Rules, decide, split_at_joins};
 
 /// See the module's documentation.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,18 +29,28 @@ impl WeirQueryPlanner {
         state: &SessionState,
     ) -> Result<(Arc<dyn ExecutionPlan>, Vec<Chosen>), DataFusionError> {
         let planner = planner();
-        let with_rules = |rules| {
-            SessionStateBuilder::new_from_existing(state.clone())
-                .with_physical_optimizer_rules(rules)
-                .build()
-        };
+        let config = state.config_options();
         let (before, after) = split_at_joins(state.physical_optimizers());
-        let (before, after) = (with_rules(before), with_rules(after));
-        let chosen = planner.create_physical_plan(plan, &before).await?;
-        let decided = decide(chosen, state.config_options())?;
+        // The planner checks what it has made at the end of its rules, and a join of which only the sides are chosen has no
+        // exchanges below it yet: its own rules up to there are run here.
+        let mut unruled = with_rules(state, Vec::new());
+        // In place: a state built with another configuration replaces the catalog that they share by an empty one.
+        let options = unruled.config().get_or_insert_default().options_mut();
+        options.optimizer.prefer_hash_join = true;
+        let unruled = unruled.build();
+        let mut chosen = planner.create_physical_plan(plan, &unruled).await?;
+        for rule in before {
+            chosen = rule.optimize(chosen, config)?;
+        }
+        let decided = decide(chosen, config)?;
+        let after = with_rules(state, after).build();
         let plan = planner.optimize_physical_plan(decided.plan, &after, |_, _| {})?;
         Ok((plan, decided.joins))
     }
+}
+
+fn with_rules(state: &SessionState, rules: Rules) -> SessionStateBuilder {
+    SessionStateBuilder::new_from_existing(state.clone()).with_physical_optimizer_rules(rules)
 }
 
 fn planner() -> DefaultPhysicalPlanner {

@@ -268,7 +268,10 @@ async fn joins_give_what_spark_gives() {
         ),
         (
             "l.hint('merge').join(r.drop('v'), ['id'], 'outer').orderBy('id', 'x', 'y')",
-            sorted(l().hint("merge").and_then(|l| l.join(r_(), ["id"], "outer"))),
+            sorted(
+                l().hint("merge")
+                    .and_then(|l| l.join(r_(), ["id"], "outer")),
+            ),
         ),
         (
             "l.join(r.drop('v').hint('SHUFFLE_HASH'), ['id'], 'left').orderBy('id', 'x', 'y')",
