@@ -16,6 +16,7 @@ use weir_proto::nodes::ExtensionNode;
 
 use crate::error::{Error, Result};
 use crate::functions::registry;
+use crate::joins::SaltCodec;
 
 const MAGIC: &[u8; 5] = b"WEIR1";
 
@@ -48,9 +49,10 @@ pub struct WeirCodec {
 }
 
 impl WeirCodec {
-    /// A registry of `nodes`.
+    /// A registry of `nodes`, and of this crate's own.
     #[must_use]
-    pub fn new(nodes: Vec<Arc<dyn NodeCodec>>) -> Self {
+    pub fn new(mut nodes: Vec<Arc<dyn NodeCodec>>) -> Self {
+        nodes.push(Arc::new(SaltCodec));
         Self { nodes }
     }
 }

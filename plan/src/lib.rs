@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod error;
+pub mod estimate;
 pub mod functions;
 pub mod joins;
 pub mod logical;

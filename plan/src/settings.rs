@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::joins::SkewJoin;
 use crate::options::did_you_mean;
 
 /// One declared setting.
@@ -138,6 +139,27 @@ pub const AUTO_BROADCAST_JOIN_THRESHOLD: SettingSpec = SettingSpec {
     doc: "a join sends the side that is estimated to be smaller than this, in bytes (of an eighth as many rows, where only those are known), to every task instead of shuffling both; -1: never",
 };
 
+/// Spark's `spark.sql.adaptive.skewJoin.enabled`.
+pub const SKEW_JOIN: SettingSpec = SettingSpec {
+    key: "weir.sql.adaptive.skewJoin.enabled",
+    default: "true",
+    doc: "whether the hot keys of joins that shuffle both sides are looked for, in a sample of what is read from files, and salted",
+};
+
+/// Spark's `spark.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes`.
+pub const SKEW_JOIN_THRESHOLD: SettingSpec = SettingSpec {
+    key: "weir.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes",
+    default: "64MB",
+    doc: "the least bytes, as estimated, of a join's side whose keys are looked at",
+};
+
+/// None of Spark's, which splits by blocks of a shuffle.
+pub const SKEW_JOIN_BUCKETS: SettingSpec = SettingSpec {
+    key: "weir.sql.adaptive.skewJoin.buckets",
+    default: "64",
+    doc: "how many buckets the rows of a hot key are spread over; the other side's rows of the key are copied as often",
+};
+
 /// Spark's `spark.sql.streaming.minBatchesToRetain`.
 pub const MIN_BATCHES_TO_RETAIN: SettingSpec = SettingSpec {
     key: "weir.sql.streaming.minBatchesToRetain",
@@ -178,6 +200,9 @@ pub const SETTINGS: &[SettingSpec] = &[
     CHECKPOINT_DIR,
     DURABLE_EXCHANGE_THRESHOLD,
     AUTO_BROADCAST_JOIN_THRESHOLD,
+    SKEW_JOIN,
+    SKEW_JOIN_THRESHOLD,
+    SKEW_JOIN_BUCKETS,
     MIN_BATCHES_TO_RETAIN,
 ];
 
@@ -423,6 +448,26 @@ impl Settings {
     /// `InvalidArgument` for what is no size.
     pub fn auto_broadcast_join_threshold(&self) -> Result<Option<u64>> {
         self.bytes_or_never(AUTO_BROADCAST_JOIN_THRESHOLD)
+    }
+
+    /// [`SKEW_JOIN`], [`SKEW_JOIN_THRESHOLD`] and [`SKEW_JOIN_BUCKETS`]; `None` if skew is not looked for.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is neither `true` nor `false`, no size, or no positive integer.
+    pub fn skew_join(&self) -> Result<Option<SkewJoin>> {
+        let text = self.get(SKEW_JOIN_THRESHOLD);
+        let bytes_min = parse_bytes(text)
+            .ok_or_else(|| invalid(SKEW_JOIN_THRESHOLD, text, "a size like 64MB"))?;
+        let text = self.get(SKEW_JOIN_BUCKETS);
+        let buckets = match text.parse() {
+            Ok(buckets) if buckets > 0 => buckets,
+            _ => return Err(invalid(SKEW_JOIN_BUCKETS, text, "a positive integer")),
+        };
+        match self.get(SKEW_JOIN) {
+            "true" => Ok(Some(SkewJoin { bytes_min, buckets })),
+            "false" => Ok(None),
+            text => Err(invalid(SKEW_JOIN, text, "true or false")),
+        }
     }
 
     fn bytes_or_never(&self, spec: SettingSpec) -> Result<Option<u64>> {

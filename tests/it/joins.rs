@@ -1,5 +1,7 @@
 //! How joins are chosen, what `explain` says of it, and that the rows are the same however a join is done.
 
+mod salting;
+
 use weir::datafusion::arrow::util::pretty::pretty_format_batches;
 use weir::functions::broadcast;
 use weir::prelude::*;

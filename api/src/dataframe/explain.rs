@@ -39,7 +39,9 @@ impl DataFrame {
         let physical = displayable(Arc::as_ref(&physical)).indent(false);
         let optimized = state.optimize(&plan)?;
         let reads = explain_reads(&optimized, &state).await?;
-        let (_, joins) = WeirQueryPlanner::plan_with_joins(&optimized, &state).await?;
+        let (_, joins) = WeirQueryPlanner::default()
+            .plan_with_joins(&optimized, &state)
+            .await?;
         let joins = joins.iter().rev().map(ToString::to_string).collect();
         let more: [(&str, Vec<String>); 2] = [("Joins", joins), ("Delta Tables", reads)];
         let more: String = more

@@ -1,7 +1,7 @@
 //! What a user knows of a side of a join, and the planner does not.
 
-use weir_plan::Result;
 use weir_plan::joins::{HintNode, JoinHint};
+use weir_plan::{Error, Result};
 
 use super::DataFrame;
 
@@ -18,5 +18,23 @@ impl DataFrame {
     pub fn hint(self, name: &str) -> Result<Self> {
         let hint = JoinHint::parse(name)?;
         self.map_plan(|plan| Ok(HintNode::plan(hint, plan)))
+    }
+
+    /// Spreads this side's rows of each key over `buckets` in the next join, whose other side's rows are copied to all of
+    /// them: for keys so frequent that the task which joins one takes longer than all others. The rows of the join are
+    /// the same.
+    ///
+    /// Where the join's type does not allow it (the other side's rows without a match are returned, too), or its keys are
+    /// not compared for equality, nothing changes; [`Self::explain`] and the log say why.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for no buckets.
+    pub fn salted(self, buckets: u32) -> Result<Self> {
+        if buckets == 0 {
+            return Err(Error::invalid_argument(
+                "salted(0): rows need at least 1 bucket to be in",
+            ));
+        }
+        self.map_plan(|plan| Ok(HintNode::plan(JoinHint::Salted(buckets), plan)))
     }
 }

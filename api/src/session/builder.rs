@@ -240,6 +240,9 @@ fn context(
     let optimizer = &mut config.options_mut().optimizer;
     optimizer.hash_join_single_partition_threshold = broadcast;
     optimizer.hash_join_single_partition_threshold_rows = broadcast / BROADCAST_ROW_BYTES;
+    if let Some(skew) = settings.skew_join()? {
+        config.set_extension(Arc::new(skew));
+    }
     for (key, value) in settings.datafusion() {
         config.options_mut().set(key, value).map_err(|error| {
             Error::invalid_argument(format!("setting {key:?} is {value:?}")).with_source(error)
@@ -251,7 +254,7 @@ fn context(
         .with_config(config)
         .with_runtime_env(runtime_env(limit, local_dir, stores)?)
         .with_default_features()
-        .with_query_planner(Arc::new(WeirQueryPlanner))
+        .with_query_planner(Arc::new(WeirQueryPlanner::default()))
         .with_relation_planners(vec![Arc::new(HintedRelations)])
         // Again, last: pushing fields of a struct towards the leaves computes an expensive struct
         // (`from_json`) once per field.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::{DataFusionError, JoinSide, JoinType, Statistics};
+use datafusion::common::{DataFusionError, JoinSide, JoinType, NullEquality, Statistics};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{
@@ -17,6 +17,7 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 
 use super::hint::JoinHint;
 use super::marker::hint_of;
+use super::salt::{Hot, Salt, is_salted, refused, salted};
 use crate::settings::AUTO_BROADCAST_JOIN_THRESHOLD;
 
 /// One join of a plan, as it was chosen.
@@ -183,6 +184,17 @@ impl<'a> Join<'a> {
         }
         let mode = match hint {
             JoinHint::Merge => return sort_merge(join).map(Ok),
+            JoinHint::Salted(buckets) => {
+                let salt = Salt {
+                    hot: Hot::All,
+                    buckets,
+                    nulls_match: join.null_equality() == NullEquality::NullEqualsNull,
+                };
+                return match refused(join, side) {
+                    Some(why) => Ok(Err(why)),
+                    None => salted(join, side, salt).map(Ok),
+                };
+            }
             JoinHint::Broadcast => PartitionMode::CollectLeft,
             JoinHint::ShuffleHash => PartitionMode::Partitioned,
         };
@@ -222,12 +234,17 @@ impl<'a> Join<'a> {
 
 const NULL_AWARE: &str = "NOT IN of values that may be null has one way to run";
 
-fn is_shuffled(join: &HashJoinExec) -> bool {
+pub(super) fn is_shuffled(join: &HashJoinExec) -> bool {
     *join.partition_mode() != PartitionMode::CollectLeft
 }
 
+/// Whether `plan` is a join, whatever became of it.
+pub(super) fn is_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    Join::of(plan).is_some() || plan.is::<SortMergeJoinExec>()
+}
+
 /// Whether each task can tell alone what a row of `side` is matched with: Spark's `canBuildBroadcastLeft` and `Right`.
-fn may_broadcast(how: JoinType, side: JoinSide) -> bool {
+pub(super) fn may_broadcast(how: JoinType, side: JoinSide) -> bool {
     match side {
         JoinSide::Left => matches!(
             how,
@@ -274,8 +291,9 @@ fn sort_merge(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>, DataFusionE
     }
 }
 
-fn strategy(plan: &Arc<dyn ExecutionPlan>) -> String {
+pub(super) fn strategy(plan: &Arc<dyn ExecutionPlan>) -> String {
     let known = match Join::of(plan) {
+        Some(Join::Hash(join)) if is_salted(join) => "salted hash join",
         Some(Join::Hash(join)) if is_shuffled(join) => "shuffled hash join",
         Some(Join::Hash(_)) => "broadcast hash join",
         Some(Join::Loop(_) | Join::Cross(_)) => "broadcast nested loop join",

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::execution::SessionState;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::HashJoinExec;
 use tracing::warn;
 
-use super::choice::{Chosen, choose};
+use super::choice::{Chosen, choose, is_join, is_shuffled, strategy};
 use super::marker::HintedExec;
+use super::salt::{find_skew, is_salted, salted};
 
 /// A list of DataFusion's rules.
 pub(crate) type Rules = Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>;
@@ -35,14 +37,17 @@ pub(crate) fn split_at_joins(
 /// DataFusion's name of its `JoinSelection`.
 const JOIN_SELECTION: &str = "join_selection";
 
-/// Follows the hints of `plan`, which `JoinSelection` has been over, and removes them. One that cannot be followed is logged.
+/// Follows the hints of `plan`, which `JoinSelection` has been over, and removes them; salts the joins that are skewed, if
+/// they are to be looked for. A hint that cannot be followed is logged.
 ///
 /// # Errors
-/// DataFusion's, when a join that a hint asks for cannot be made.
-pub(crate) fn decide(
+/// DataFusion's, when a join that a hint or a salt asks for cannot be made.
+pub(crate) async fn decide(
     plan: Arc<dyn ExecutionPlan>,
-    config: &ConfigOptions,
+    state: &SessionState,
+    find_skew: bool,
 ) -> Result<Decided, DataFusionError> {
+    let config = state.config_options();
     let mut joins = Vec::new();
     let plan = plan.transform_up(|plan| {
         let Some((changed, chosen)) = choose(&plan, config)? else {
@@ -54,7 +59,11 @@ pub(crate) fn decide(
         joins.push(chosen);
         Ok(changed.map_or_else(|| Transformed::no(plan), Transformed::yes))
     })?;
-    let plan = plan.data.transform_up(|plan| {
+    let mut plan = plan.data;
+    if find_skew {
+        plan = salt_skewed(plan, state, &mut joins).await?;
+    }
+    let plan = plan.transform_up(|plan| {
         let hinted = plan.downcast_ref::<HintedExec>();
         let input = hinted.map(|hinted| Arc::clone(hinted.input()));
         Ok(input.map_or_else(|| Transformed::no(plan), Transformed::yes))
@@ -63,6 +72,46 @@ pub(crate) fn decide(
         plan: plan.data,
         joins,
     })
+}
+
+/// `plan`, with what is skewed salted. `joins` are its joins.
+async fn salt_skewed(
+    plan: Arc<dyn ExecutionPlan>,
+    state: &SessionState,
+    joins: &mut [Chosen],
+) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    // Reading waits, and a walk over a plan does not: what is found is put in by a second walk, in the same order.
+    let mut all = Vec::new();
+    let plan = plan.transform_up(|plan| {
+        if is_join(&plan) {
+            all.push(Arc::clone(&plan));
+        }
+        Ok(Transformed::no(plan))
+    })?;
+    let mut found = Vec::new();
+    for join in all {
+        let hash = join.downcast_ref::<HashJoinExec>();
+        found.push(
+            match hash.filter(|join| is_shuffled(join) && !is_salted(join)) {
+                Some(join) => find_skew(join, state).await,
+                None => None,
+            },
+        );
+    }
+    let mut found = found.into_iter().zip(joins);
+    let plan = plan.data.transform_up(|plan| {
+        let Some((found, chosen)) = is_join(&plan).then(|| found.next()).flatten() else {
+            return Ok(Transformed::no(plan));
+        };
+        let (Some(skew), Some(join)) = (found, plan.downcast_ref::<HashJoinExec>()) else {
+            return Ok(Transformed::no(plan));
+        };
+        let plan = salted(join, skew.side, skew.salt)?;
+        chosen.strategy = strategy(&plan);
+        chosen.reason = format!("{}; {}", chosen.reason, skew.seen);
+        Ok(Transformed::yes(plan))
+    })?;
+    Ok(plan.data)
 }
 
 #[cfg(test)]

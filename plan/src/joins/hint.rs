@@ -27,6 +27,9 @@ pub enum JoinHint {
     Merge,
     /// Both are shuffled, and a hash table is built of this one.
     ShuffleHash,
+    /// Both are shuffled by a salt, too: each of this side's rows is given one of so many buckets, at least 1, and the other
+    /// side's rows are copied to all.
+    Salted(u32),
 }
 
 /// Spark's names, in its order of precedence.
@@ -76,11 +79,12 @@ impl JoinHint {
 
 impl fmt::Display for JoinHint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Broadcast => "broadcast",
-            Self::Merge => "merge",
-            Self::ShuffleHash => "shuffle_hash",
-        })
+        match self {
+            Self::Broadcast => f.write_str("broadcast"),
+            Self::Merge => f.write_str("merge"),
+            Self::ShuffleHash => f.write_str("shuffle_hash"),
+            Self::Salted(buckets) => write!(f, "salted({buckets})"),
+        }
     }
 }
 

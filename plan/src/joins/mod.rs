@@ -12,10 +12,12 @@ mod choice;
 mod decide;
 mod hint;
 mod marker;
+mod salt;
 mod sql;
 
 pub use choice::Chosen;
 pub(crate) use decide::{Rules, decide, split_at_joins};
 pub(crate) use hint::HintPlanner;
 pub use hint::{HintNode, JoinHint};
+pub use salt::{SaltCodec, SkewJoin};
 pub use sql::{HintedRelations, mark_hints};

@@ -16,8 +16,17 @@ use super::write::WritePlanner;
 use crate::joins::{Chosen, HintPlanner, Rules, decide, split_at_joins};
 
 /// See the module's documentation.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct WeirQueryPlanner;
+#[derive(Debug, Clone, Copy)]
+pub struct WeirQueryPlanner {
+    /// Whether rows may be sampled to find skewed joins ([`crate::joins::SkewJoin`]). Not for an estimate.
+    pub find_skew: bool,
+}
+
+impl Default for WeirQueryPlanner {
+    fn default() -> Self {
+        Self { find_skew: true }
+    }
+}
 
 impl WeirQueryPlanner {
     /// `plan` for one process, and its joins, those at the bottom first.
@@ -25,6 +34,7 @@ impl WeirQueryPlanner {
     /// # Errors
     /// DataFusion's, when it cannot be planned.
     pub async fn plan_with_joins(
+        self,
         plan: &LogicalPlan,
         state: &SessionState,
     ) -> Result<(Arc<dyn ExecutionPlan>, Vec<Chosen>), DataFusionError> {
@@ -42,7 +52,7 @@ impl WeirQueryPlanner {
         for rule in before {
             chosen = rule.optimize(chosen, config)?;
         }
-        let decided = decide(chosen, config)?;
+        let decided = decide(chosen, state, self.find_skew).await?;
         let after = with_rules(state, after).build();
         let plan = planner.optimize_physical_plan(decided.plan, &after, |_, _| {})?;
         Ok((plan, decided.joins))
@@ -70,7 +80,7 @@ impl QueryPlanner for WeirQueryPlanner {
         let state = session.as_any().downcast_ref::<SessionState>();
         match state {
             Some(state) if has_joins_or_hints(plan)? => {
-                Ok(Self::plan_with_joins(plan, state).await?.0)
+                Ok(self.plan_with_joins(plan, state).await?.0)
             }
             _ => planner().create_physical_plan(plan, session).await,
         }

@@ -28,7 +28,7 @@ impl MemoryRunner {
         let state = SessionStateBuilder::new()
             .with_config(SessionConfig::new().with_target_partitions(2))
             .with_default_features()
-            .with_query_planner(Arc::new(WeirQueryPlanner))
+            .with_query_planner(Arc::new(WeirQueryPlanner::default()))
             .build();
         Self {
             context: SessionContext::new_with_state(state),

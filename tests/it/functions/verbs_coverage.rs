@@ -41,6 +41,11 @@ const SHOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
         "explain_shows_the_kafka_read_and_no_secret",
     ),
     (
+        "DataFrame::salted",
+        "joins/salting.rs",
+        "salted_sides_join_to_the_same_rows_or_explain_says_why_not",
+    ),
+    (
         "DataFrame::checkpoint",
         "exchanges.rs",
         "checkpoint_keeps_every_type_and_names_that_occur_twice",

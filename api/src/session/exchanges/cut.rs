@@ -17,12 +17,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::repartition::RepartitionExec;
-use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
-
-/// Of values whose width is not fixed.
-const TEXT_BYTES: usize = 32;
 
 /// Where a node is: the number of the input to take, from the root down.
 pub(super) type Place = Vec<usize>;
@@ -143,34 +139,4 @@ fn is_shuffled(plan: &Arc<dyn ExecutionPlan>) -> bool {
         [input] if !is_consumer(plan) && !plan.is::<AggregateExec>() => is_shuffled(input),
         _ => false,
     }
-}
-
-/// The bytes of the rows that `plan` gives, as far as they can be known before it runs. Of a node of which nothing is known: those that it
-/// takes.
-pub(super) fn estimated_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
-    let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
-    let known = statistics.ok().and_then(|statistics| {
-        let rows = statistics.num_rows.get_value().copied()?;
-        Some(rows.saturating_mul(row_bytes(plan)) as u64)
-    });
-    known.unwrap_or_else(|| total(plan.children().into_iter().map(estimated_bytes)))
-}
-
-/// The bytes of everything that `plan` reads.
-pub(super) fn read_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
-    match plan.children().as_slice() {
-        [] => estimated_bytes(plan),
-        inputs => total(inputs.iter().map(|input| read_bytes(input))),
-    }
-}
-
-fn total(bytes: impl Iterator<Item = u64>) -> u64 {
-    bytes.fold(0, u64::saturating_add)
-}
-
-fn row_bytes(plan: &Arc<dyn ExecutionPlan>) -> usize {
-    let schema = plan.schema();
-    let columns = schema.fields().iter();
-    let widths = columns.map(|field| field.data_type().primitive_width().unwrap_or(TEXT_BYTES));
-    widths.sum()
 }

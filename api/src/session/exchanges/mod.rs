@@ -18,13 +18,14 @@ use datafusion::physical_plan::{ExecutionPlan, collect};
 use tracing::info;
 use weir_connectors::ObjectStores;
 use weir_connectors::exchange::Exchange;
+use weir_plan::estimate::{estimated_bytes, read_bytes};
 use weir_plan::logical::{WeirQueryPlanner, WriteNode};
 use weir_plan::manifest::collect_manifest;
 use weir_plan::{Error, Result, Settings};
 
 use super::Master;
 use super::cluster::{Executors, Turn, complete};
-use cut::{candidates, estimated_bytes, node_at, read_bytes, replaced, shuffles};
+use cut::{candidates, node_at, replaced, shuffles};
 use directory::Directory;
 
 /// What a session keeps of its queries, and where.
@@ -82,7 +83,7 @@ async fn undistributed(
     state: &SessionState,
     optimized: &LogicalPlan,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    Ok(WeirQueryPlanner
+    Ok(WeirQueryPlanner { find_skew: false }
         .create_physical_plan(optimized, state)
         .await?)
 }

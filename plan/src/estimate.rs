@@ -1,0 +1,40 @@
+//! How large rows are that a plan gives, as far as can be known before it runs.
+
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+
+/// Of values whose width is not fixed.
+const TEXT_BYTES: usize = 32;
+
+/// The bytes of the rows that `plan` gives. Of a node of which nothing is known: those that it takes.
+#[must_use]
+pub fn estimated_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
+    let known = statistics.ok().and_then(|statistics| {
+        let rows = statistics.num_rows.get_value().copied()?;
+        Some(rows.saturating_mul(row_bytes(plan)) as u64)
+    });
+    known.unwrap_or_else(|| total(plan.children().into_iter().map(estimated_bytes)))
+}
+
+/// The bytes of everything that `plan` reads.
+#[must_use]
+pub fn read_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    match plan.children().as_slice() {
+        [] => estimated_bytes(plan),
+        inputs => total(inputs.iter().map(|input| read_bytes(input))),
+    }
+}
+
+fn total(bytes: impl Iterator<Item = u64>) -> u64 {
+    bytes.fold(0, u64::saturating_add)
+}
+
+fn row_bytes(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let schema = plan.schema();
+    let columns = schema.fields().iter();
+    let widths = columns.map(|field| field.data_type().primitive_width().unwrap_or(TEXT_BYTES));
+    widths.sum()
+}

@@ -1,0 +1,305 @@
+//! The node that adds a salt to the rows of one side of a join.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::hash_utils::create_hashes;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Statistics};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
+    ReplaceChildrenOptions,
+};
+use futures::StreamExt as _;
+
+use super::Salt;
+use crate::error::{Error, Result};
+use crate::write_node::only_input;
+
+/// What the column of the salt is called, after all others.
+pub(super) const SALT_COLUMN: &str = "__weir_salt";
+
+/// What becomes of a side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Each hot row is given one of the buckets.
+    Spread,
+    /// Each hot row is given all of them: as many copies.
+    Replicate,
+}
+
+/// Adds the column `__weir_salt` (`UInt32`) to the rows of its input: 0 to a cold one.
+#[derive(Debug, Clone)]
+pub(super) struct SaltExec {
+    pub(super) salt: Salt,
+    pub(super) role: Role,
+    /// Columns of the input.
+    pub(super) keys: Vec<usize>,
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl SaltExec {
+    /// # Errors
+    /// `Internal` for keys that the input lacks.
+    pub(super) fn try_new(
+        salt: Salt,
+        role: Role,
+        keys: Vec<usize>,
+        input: Arc<dyn ExecutionPlan>,
+    ) -> Result<Self> {
+        let schema = input.schema();
+        if keys.is_empty() || keys.iter().any(|key| *key >= schema.fields().len()) {
+            return Err(Error::internal(format!(
+                "a salt for columns {keys:?} of {}",
+                schema.fields().len()
+            )));
+        }
+        let own = Arc::new(Field::new(SALT_COLUMN, DataType::UInt32, false));
+        let fields: Vec<_> = schema.fields().iter().cloned().chain([own]).collect();
+        let salted = Schema::new_with_metadata(fields, schema.metadata().clone());
+        let partitions = input.output_partitioning().partition_count();
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::new(salted)),
+            Partitioning::UnknownPartitioning(partitions),
+            input.pipeline_behavior(),
+            input.boundedness(),
+        );
+        Ok(Self {
+            salt,
+            role,
+            keys,
+            input,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
+    }
+}
+
+impl DisplayAs for SaltExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schema = self.input.schema();
+        let keys = self
+            .keys
+            .iter()
+            .map(|key| schema.field(*key).name().as_str());
+        let role = match self.role {
+            Role::Spread => "spread over",
+            Role::Replicate => "replicated to",
+        };
+        write!(
+            f,
+            "SaltExec: {} of [{}] {role} {} buckets",
+            self.salt.what(),
+            keys.collect::<Vec<_>>().join(", "),
+            self.salt.buckets
+        )
+    }
+}
+
+impl ExecutionPlan for SaltExec {
+    fn name(&self) -> &'static str {
+        "SaltExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    // Rows are salted where they are.
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion, DataFusionError>,
+    ) -> Result<TreeNodeRecursion, DataFusionError> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let input = only_input(self.name(), &children)?;
+        let exec = Self::try_new(self.salt.clone(), self.role, self.keys.clone(), input)?;
+        Ok(Arc::new(exec))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        use datafusion::physical_plan::ChildrenPropertiesMode::Recompute;
+        self.replace_children(children, ReplaceChildrenOptions::new(Recompute))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let mut salter = Salter {
+            salt: self.salt.clone(),
+            role: self.role,
+            keys: self.keys.clone(),
+            schema: self.schema(),
+            next: u32::try_from(partition).unwrap_or_default(),
+        };
+        let measured = BaselineMetrics::new(&self.metrics, partition);
+        let batch_size = context.session_config().batch_size();
+        let input = self.input.execute(partition, context)?;
+        let salted = input.flat_map(move |batch| {
+            let pieces = match batch {
+                Ok(batch) => {
+                    let timer = measured.elapsed_compute().timer();
+                    let pieces = salter.salted(&batch, batch_size);
+                    timer.done();
+                    pieces
+                }
+                Err(error) => Err(error),
+            };
+            let pieces = match pieces {
+                Ok(pieces) => pieces.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            };
+            for piece in pieces.iter().flatten() {
+                measured.record_output(piece.num_rows());
+            }
+            futures::stream::iter(pieces)
+        });
+        let stream = RecordBatchStreamAdapter::new(self.schema(), salted);
+        Ok(Box::pin(stream))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        inputs: &[Arc<Statistics>],
+        _args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>, DataFusionError> {
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        if let Some(input) = inputs.first() {
+            // Few rows are hot.
+            statistics.num_rows = input.num_rows.to_inexact();
+            statistics.total_byte_size = input.total_byte_size.to_inexact();
+        }
+        Ok(Arc::new(statistics))
+    }
+}
+
+/// The salts of one partition's rows.
+struct Salter {
+    salt: Salt,
+    role: Role,
+    keys: Vec<usize>,
+    schema: SchemaRef,
+    /// The bucket of the next hot row: they take turns.
+    next: u32,
+}
+
+impl Salter {
+    /// `batch`, salted: in pieces of about `batch_size` rows if it has grown.
+    fn salted(
+        &mut self,
+        batch: &RecordBatch,
+        batch_size: usize,
+    ) -> Result<Vec<RecordBatch>, DataFusionError> {
+        let keys: Vec<&ArrayRef> = self.keys.iter().map(|key| batch.column(*key)).collect();
+        let mut hashes = vec![0; batch.num_rows()];
+        if !self.salt.hot.is_all() {
+            create_hashes(
+                keys.iter().copied(),
+                REPARTITION_RANDOM_STATE.random_state(),
+                &mut hashes,
+            )?;
+        }
+        let nulls: Vec<_> = keys.iter().filter_map(|key| key.logical_nulls()).collect();
+        let is_null = |row: usize| nulls.iter().any(|nulls| nulls.is_null(row));
+        let heat = |row: usize| match is_null(row) && !self.salt.nulls_match {
+            true => Heat::Unmatched,
+            false if self.salt.hot.contains(hashes[row]) => Heat::Hot,
+            false => Heat::Cold,
+        };
+        match self.role {
+            Role::Spread => {
+                let mut next = self.next;
+                let salts = (0..batch.num_rows()).map(|row| match heat(row) {
+                    Heat::Cold => 0,
+                    // What matches nothing may be anywhere.
+                    Heat::Hot | Heat::Unmatched => {
+                        next = (next + 1) % self.salt.buckets;
+                        next
+                    }
+                });
+                let salts: UInt32Array = salts.collect();
+                self.next = next;
+                Ok(vec![self.with_salts(batch, salts)?])
+            }
+            Role::Replicate => {
+                let (mut rows, mut salts) = (Vec::new(), Vec::new());
+                for row in 0..batch.num_rows() {
+                    let copies = match heat(row) {
+                        Heat::Hot => self.salt.buckets,
+                        Heat::Cold | Heat::Unmatched => 1,
+                    };
+                    let row = u32::try_from(row)
+                        .map_err(|_| Error::internal("a batch of more than 2^32 rows"))?;
+                    rows.extend(std::iter::repeat_n(row, copies as usize));
+                    salts.extend(0..copies);
+                }
+                if rows.len() == batch.num_rows() {
+                    return Ok(vec![self.with_salts(batch, salts.into())?]);
+                }
+                let pieces = rows.chunks(batch_size).zip(salts.chunks(batch_size));
+                pieces
+                    .map(|(rows, salts)| {
+                        let rows = UInt32Array::from(rows.to_vec());
+                        let copied = take_record_batch(batch, &rows)?;
+                        self.with_salts(&copied, salts.to_vec().into())
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    fn with_salts(
+        &self,
+        batch: &RecordBatch,
+        salts: UInt32Array,
+    ) -> Result<RecordBatch, DataFusionError> {
+        let own: ArrayRef = Arc::new(salts);
+        let columns = batch.columns().iter().cloned().chain([own]).collect();
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
+
+enum Heat {
+    Cold,
+    Hot,
+    /// A key is null, and null matches nothing.
+    Unmatched,
+}

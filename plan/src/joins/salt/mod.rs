@@ -1,0 +1,69 @@
+//! Salting: the rows of a hot key, which one task would have to join alone, are joined by all.
+//!
+//! ```text
+//!  orders, of which 90% have id 7          products
+//!   7 ─ salt 0, 1, 2, ... in turn           7 ─ a copy for each salt
+//!   8 ─ salt 0                              8 ─ salt 0
+//!            └── joined by (id, salt) ──┘
+//! ```
+//!
+//! Both sides tell a hot key by its hash. A key that only looks hot is spread on one side and replicated on the other, like
+//! a hot one: the rows of the join are the same whatever is taken for hot. The replicated side must be one of which only
+//! matching rows are returned, or its copies without a match would be returned, too.
+//!
+//! A key that is null matches nothing: of an outer join, its rows are spread as well, and have no copies.
+
+mod codec;
+mod exec;
+mod rewrite;
+mod sample;
+mod skew;
+
+use std::sync::Arc;
+
+pub use codec::SaltCodec;
+pub(super) use rewrite::{is_salted, refused, salted};
+pub use skew::SkewJoin;
+pub(super) use skew::find_skew;
+
+/// How the rows of a join are salted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Salt {
+    pub(in crate::joins) hot: Hot,
+    /// At least 1.
+    pub(in crate::joins) buckets: u32,
+    /// Whether a null key equals another.
+    pub(in crate::joins) nulls_match: bool,
+}
+
+impl Salt {
+    fn what(&self) -> String {
+        match &self.hot {
+            Hot::All => "every key".to_owned(),
+            Hot::Hashes(hashes) if hashes.is_empty() => "null keys".to_owned(),
+            Hot::Hashes(hashes) => format!("hot keys ({})", hashes.len()),
+        }
+    }
+}
+
+/// Which keys are hot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hot {
+    /// All, because the user said so.
+    All,
+    /// Those of these hashes, as an exchange has them; few, in order.
+    Hashes(Arc<[u64]>),
+}
+
+impl Hot {
+    fn is_all(&self) -> bool {
+        matches!(self, Self::All)
+    }
+
+    fn contains(&self, hash: u64) -> bool {
+        match self {
+            Self::All => true,
+            Self::Hashes(hashes) => hashes.binary_search(&hash).is_ok(),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Which keys of a side are hot: what a sample of its rows says.
+//!
+//! Sampled is what is read from files, and filtered and projected only: some thousand rows from each of many places, so that
+//! the order of the rows matters little. It is read where the query is planned, before it runs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef};
+use arrow::util::display::array_value_to_string;
+use datafusion::common::DataFusionError;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::hash_utils::create_hashes;
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::limit::LocalLimitExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
+use datafusion::physical_plan::{
+    ExecutionPlan, ExecutionPlanProperties as _, ReplaceChildrenOptions,
+};
+use futures::TryStreamExt as _;
+
+use crate::joins::marker::HintedExec;
+
+/// Places of a table to look at.
+const PLACES: usize = 64;
+
+/// Rows that are read, from all places together.
+const ROWS: usize = 1 << 19;
+
+/// Rows of which nothing can be said of a whole.
+const ROWS_MIN: u64 = 1000;
+
+/// What was seen of a side's keys.
+#[derive(Debug, Default)]
+pub(super) struct Sample {
+    pub(super) rows: u64,
+    /// Those of which a key is null.
+    pub(super) nulls: u64,
+    /// The most frequent first.
+    pub(super) hot: Vec<HotKey>,
+}
+
+/// A key that is as frequent as was asked for.
+#[derive(Debug)]
+pub(super) struct HotKey {
+    pub(super) hash: u64,
+    pub(super) rows: u64,
+    /// `7`, or `7, a` of two columns.
+    pub(super) shown: String,
+}
+
+impl Sample {
+    /// Whether `rows` of those sampled are at least `share` of them.
+    pub(super) fn is_hot(&self, rows: u64, share: f64) -> bool {
+        self.rows >= ROWS_MIN && rows as f64 >= share * self.rows as f64
+    }
+}
+
+/// The keys in columns `keys` of `side` that are of at least `share` of its rows. None if it is not read from files.
+///
+/// # Errors
+/// What reading reports.
+pub(super) async fn sample(
+    side: &Arc<dyn ExecutionPlan>,
+    keys: &[usize],
+    share: f64,
+    config: &ConfigOptions,
+    context: &Arc<TaskContext>,
+) -> Result<Option<Sample>, DataFusionError> {
+    let Some(plan) = sampled(side, config)? else {
+        return Ok(None);
+    };
+    let mut seen = Sample::default();
+    let mut kept: Vec<Vec<ArrayRef>> = Vec::new();
+    // By hash: how many, and where one is kept.
+    let mut counts: HashMap<u64, (u64, usize, usize)> = HashMap::new();
+    for partition in 0..plan.output_partitioning().partition_count() {
+        let mut rows = plan.execute(partition, Arc::clone(context))?;
+        while let Some(batch) = rows.try_next().await? {
+            let columns: Vec<ArrayRef> = keys
+                .iter()
+                .map(|at| Arc::clone(batch.column(*at)))
+                .collect();
+            let mut hashes = vec![0; batch.num_rows()];
+            create_hashes(
+                &columns,
+                REPARTITION_RANDOM_STATE.random_state(),
+                &mut hashes,
+            )?;
+            let nulls: Vec<_> = columns
+                .iter()
+                .filter_map(|key| key.logical_nulls())
+                .collect();
+            for (row, hash) in hashes.into_iter().enumerate() {
+                match nulls.iter().any(|nulls| nulls.is_null(row)) {
+                    true => seen.nulls += 1,
+                    false => counts.entry(hash).or_insert((0, kept.len(), row)).0 += 1,
+                }
+            }
+            seen.rows += batch.num_rows() as u64;
+            kept.push(columns);
+        }
+    }
+    for (hash, (rows, batch, row)) in counts {
+        if !seen.is_hot(rows, share) {
+            continue;
+        }
+        let values = kept[batch]
+            .iter()
+            .map(|key| array_value_to_string(key, row));
+        let shown = values.collect::<Result<Vec<_>, _>>()?.join(", ");
+        seen.hot.push(HotKey { hash, rows, shown });
+    }
+    seen.hot
+        .sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.shown.cmp(&b.shown)));
+    Ok(Some(seen))
+}
+
+/// `plan`, reading some rows from many places.
+fn sampled(
+    plan: &Arc<dyn ExecutionPlan>,
+    config: &ConfigOptions,
+) -> Result<Option<Arc<dyn ExecutionPlan>>, DataFusionError> {
+    if plan.is::<DataSourceExec>() {
+        // Its partitions share what is left to be read: what the sample takes of the query's own, the query would not get.
+        let own = Arc::clone(plan).reset_state()?;
+        let places = own.repartitioned(PLACES, config)?.unwrap_or(own);
+        let rows = ROWS / places.output_partitioning().partition_count().max(1);
+        return Ok(Some(Arc::new(LocalLimitExec::new(places, rows))));
+    }
+    let passes_on =
+        plan.is::<FilterExec>() || plan.is::<ProjectionExec>() || plan.is::<HintedExec>();
+    let children = plan.children();
+    let [input] = children.as_slice() else {
+        return Ok(None);
+    };
+    if !passes_on {
+        return Ok(None);
+    }
+    let Some(input) = sampled(input, config)? else {
+        return Ok(None);
+    };
+    use datafusion::physical_plan::ChildrenPropertiesMode::Recompute;
+    let options = ReplaceChildrenOptions::new(Recompute);
+    Arc::clone(plan)
+        .replace_children(vec![input], options)
+        .map(Some)
+}

@@ -1,0 +1,103 @@
+//! Salting what is found to be skewed, without being asked.
+
+use datafusion::common::{JoinSide, NullEquality};
+use datafusion::execution::SessionState;
+use datafusion::physical_plan::joins::HashJoinExec;
+use tracing::warn;
+
+use super::rewrite::{keys_of, refused};
+use super::sample::{Sample, sample};
+use super::{Hot, Salt};
+use crate::estimate::estimated_bytes;
+
+/// When joins are salted: an extension of a session's configuration. Without it, none is.
+#[derive(Debug, Clone, Copy)]
+pub struct SkewJoin {
+    /// Of a side, as estimated: smaller ones are not looked at.
+    pub bytes_min: u64,
+    /// To spread a hot key over.
+    pub buckets: u32,
+}
+
+/// A key is hot if its rows are at least this part of what a partition would have if all had as many.
+const HOT_PART: f64 = 0.5;
+
+/// Few partitions share rows well enough by chance alone to expect so many at least.
+const PARTITIONS_MIN: usize = 4;
+
+/// A side whose rows are to be spread.
+#[derive(Debug)]
+pub(in crate::joins) struct Skew {
+    pub(in crate::joins) side: JoinSide,
+    pub(in crate::joins) salt: Salt,
+    /// What was seen of its keys.
+    pub(in crate::joins) seen: String,
+}
+
+/// What is skewed of `join`, which shuffles both sides. None if it has no hot keys, or cannot be salted.
+pub(in crate::joins) async fn find_skew(join: &HashJoinExec, state: &SessionState) -> Option<Skew> {
+    let skew = state.config().get_extension::<SkewJoin>()?;
+    let partitions = state.config().target_partitions().max(PARTITIONS_MIN);
+    let share = HOT_PART / partitions as f64;
+    for (side, input) in [
+        (JoinSide::Right, join.right()),
+        (JoinSide::Left, join.left()),
+    ] {
+        let keys = match keys_of(join, side) {
+            Some(keys) if refused(join, side).is_none() => keys,
+            _ => continue,
+        };
+        if estimated_bytes(input) < skew.bytes_min {
+            continue;
+        }
+        let context = state.task_ctx();
+        let seen = match sample(input, &keys, share, state.config_options(), &context).await {
+            Ok(Some(seen)) => seen,
+            Ok(None) => continue,
+            // What cannot be read is the query's to report.
+            Err(error) => {
+                warn!(%error, "a side of a join could not be sampled: its keys are not salted");
+                continue;
+            }
+        };
+        let nulls_match = join.null_equality() == NullEquality::NullEqualsNull;
+        let nulls_are_hot = !nulls_match && seen.is_hot(seen.nulls, share);
+        if seen.hot.is_empty() && !nulls_are_hot {
+            continue;
+        }
+        let mut hashes: Vec<u64> = seen.hot.iter().map(|key| key.hash).collect();
+        hashes.sort_unstable();
+        let salt = Salt {
+            hot: Hot::Hashes(hashes.into()),
+            buckets: skew.buckets,
+            nulls_match,
+        };
+        let seen = describe(&seen, nulls_are_hot, skew.buckets);
+        return Some(Skew { side, salt, seen });
+    }
+    None
+}
+
+/// `hot keys spread over 64 buckets: 7 (90.0%), 9 (5.1%) of 524288 sampled rows`.
+fn describe(seen: &Sample, nulls_are_hot: bool, buckets: u32) -> String {
+    let percent = |rows: u64| 100.0 * rows as f64 / seen.rows as f64;
+    let nulls = nulls_are_hot.then_some(("null", seen.nulls));
+    let keys = seen.hot.iter().map(|key| (key.shown.as_str(), key.rows));
+    let mut keys: Vec<String> = nulls
+        .into_iter()
+        .chain(keys)
+        .map(|(key, rows)| format!("{key} ({:.1}%)", percent(rows)))
+        .collect();
+    if keys.len() > KEYS_SHOWN {
+        let more = keys.len() - KEYS_SHOWN;
+        keys.truncate(KEYS_SHOWN);
+        keys.push(format!("and {more} more"));
+    }
+    format!(
+        "hot keys spread over {buckets} buckets: {} of {} sampled rows",
+        keys.join(", "),
+        seen.rows
+    )
+}
+
+const KEYS_SHOWN: usize = 5;
