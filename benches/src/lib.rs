@@ -10,6 +10,7 @@
 pub mod drain;
 pub mod recovery;
 pub mod scaling;
+pub mod skew;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -323,14 +323,14 @@ async fn random_tables_join_to_the_same_rows_salted_while_executors_die() {
         let lake = TempLake::new();
         let session = watchful("local-cluster[3,1]").await;
         let (left, right) = (
-            Rows::random(&mut random, 30_000),
-            Rows::random(&mut random, 40),
+            Rows::random(&mut random, 12_000),
+            Rows::random(&mut random, 12),
         );
         let sides = [(left, "l"), (right, "r")];
         for (rows, name) in &sides {
             let rows = rows.frame(&alone, name, false, 6).write();
             let rows = rows.mode(SaveMode::Overwrite).format("parquet");
-            rows.option("maxRecordsPerFile", 6_000)
+            rows.option("maxRecordsPerFile", 2_000)
                 .save(&lake.table(name).display().to_string())
                 .await
                 .unwrap();

@@ -1,0 +1,156 @@
+//! What salting does for a join whose keys are skewed: `cargo run --release -p weir-benches --bin skew`.
+//!
+//! Facts are joined with a side that is too large to be broadcast, and counted: distinct users and amounts by category. One key has 90% of
+//! the facts, or a hundredth of the keys has half of them, or all have as many. Every query runs with skew looked for and not, in turn.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use weir::datafusion::arrow::array::RecordBatch;
+use weir::datafusion::arrow::util::pretty::pretty_format_batches;
+use weir::{Error, ExplainMode, Result, SaveMode, Session};
+
+/// Join skewed keys, salted and not; print a Markdown table.
+#[derive(Debug, Parser)]
+#[command(name = "skew")]
+pub struct Arguments {
+    /// Rows of the facts.
+    #[arg(long, default_value_t = 10_000_000)]
+    pub rows: u64,
+
+    /// Timed runs of each query; the median is shown.
+    #[arg(long, default_value_t = 3)]
+    pub runs: usize,
+
+    /// What to run on.
+    #[arg(long, value_name = "MASTER", num_args = 1.., default_values = ["local-cluster[2,1]", "local-cluster[4,1]"])]
+    pub masters: Vec<String>,
+
+    /// Keep the tables in this directory, and use those that an earlier run left there.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// Of 100,000; `v` numbers the facts.
+const KEYS: &[(&str, &str, &str)] = &[
+    (
+        "hot",
+        "one of 90%",
+        "case when v % 10 < 9 then 7 else (v * 7919) % 100000 end",
+    ),
+    (
+        "warm",
+        "1% of 50%",
+        "case when v % 2 = 0 then (v * 7919) % 1000 else (v * 7919) % 100000 end",
+    ),
+    ("uniform", "uniform", "(v * 7919) % 100000"),
+];
+
+const QUERY: &str = "
+    select d.category, count(distinct f.user) as users, sum(f.amount) as amount
+    from facts f join dims d on f.key = d.key
+    group by d.category order by d.category";
+
+/// Writes the tables, runs, prints.
+///
+/// # Errors
+/// When a session cannot be made, a query fails, its rows differ when it is salted, or the side is broadcast.
+///
+/// # Panics
+/// When there is no temporary directory.
+pub async fn measure(arguments: Arguments) -> Result<()> {
+    let temporary = tempfile::tempdir().expect("a temporary directory");
+    let directory = arguments.keep.as_deref().unwrap_or(temporary.path());
+    write_tables(directory, arguments.rows).await?;
+    println!("| master | keys | salted | not salted | not / salted | salted / uniform |");
+    println!("|---|---|---|---|---|---|");
+    for master in &arguments.masters {
+        let mut measured = Vec::new();
+        for (table, title, _) in KEYS {
+            let on = session(master, directory, table, true).await?;
+            let off = session(master, directory, table, false).await?;
+            let (mut salted, mut plain) = (Vec::new(), Vec::new());
+            // The first of each warms up.
+            for _ in 0..=arguments.runs {
+                let (rows, elapsed) = run(&on).await?;
+                salted.push(elapsed);
+                let (expected, elapsed) = run(&off).await?;
+                plain.push(elapsed);
+                if rows != expected {
+                    return Err(Error::internal(format!("{title}: other rows when salted")));
+                }
+            }
+            measured.push((title, median(&salted[1..]), median(&plain[1..])));
+        }
+        let uniform = measured.last().map_or(f64::NAN, |(_, salted, _)| *salted);
+        for (title, salted, plain) in measured {
+            println!(
+                "| {master} | {title} | {salted:.2} s | {plain:.2} s | {:.2} | {:.2} |",
+                plain / salted,
+                salted / uniform
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn write_tables(directory: &Path, rows: u64) -> Result<()> {
+    let session = Session::builder().master("local[*]").create().await?;
+    let facts = KEYS.iter().map(|(table, _, key)| {
+        let columns = format!("{key} as key, (v * 31) % 1000003 as user, v % 997 as amount");
+        let facts = format!("select {columns} from generate_series(1, {rows}) as t(v)");
+        (*table, facts)
+    });
+    let dims = "select v as key, 'category ' || v % 50 as category, 'the name of ' || v as name
+        from generate_series(0, 99999) as t(v)";
+    for (table, rows_of) in facts.chain([("dims", dims.to_owned())]) {
+        let place = directory.join(table);
+        if place.exists() {
+            continue;
+        }
+        let written = session.sql(&rows_of).await?.write();
+        let written = written.mode(SaveMode::Overwrite).format("parquet");
+        written
+            .option("maxRecordsPerFile", rows.div_ceil(8))
+            .save(&place.display().to_string())
+            .await?;
+    }
+    Ok(())
+}
+
+async fn session(master: &str, directory: &Path, facts: &str, salt: bool) -> Result<Session> {
+    let session = Session::builder()
+        .master(master)
+        .config("weir.sql.adaptive.skewJoin.enabled", salt)
+        .create()
+        .await?;
+    for (view, table) in [("facts", facts), ("dims", "dims")] {
+        let place = directory.join(table).display().to_string();
+        let rows = session.read().parquet(&place).await?;
+        rows.create_or_replace_temp_view(view)?;
+    }
+    let plan = session.sql(QUERY).await?;
+    let plan = plan.explain_string(ExplainMode::Simple).await?;
+    if plan.contains("broadcast hash join") {
+        return Err(Error::internal(format!("a side is broadcast:\n{plan}")));
+    }
+    let joins = plan.split("== Joins ==").nth(1).unwrap_or_default();
+    eprintln!("{master}, {facts}, looked for {salt}: {}", joins.trim());
+    Ok(session)
+}
+
+async fn run(session: &Session) -> Result<(String, f64)> {
+    let begun = Instant::now();
+    let rows: Vec<RecordBatch> = session.sql(QUERY).await?.collect().await?;
+    let elapsed: Duration = begun.elapsed();
+    let rows = pretty_format_batches(&rows)
+        .map_err(|error| Error::internal("rows have no form as text").with_source(error))?;
+    Ok((rows.to_string(), elapsed.as_secs_f64()))
+}
+
+fn median(runs: &[f64]) -> f64 {
+    let mut sorted = runs.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
