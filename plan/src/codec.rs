@@ -16,7 +16,7 @@ use weir_proto::nodes::ExtensionNode;
 
 use crate::error::{Error, Result};
 use crate::functions::registry;
-use crate::joins::SaltCodec;
+use crate::joins::{BroadcastLimitCodec, SaltCodec};
 
 const MAGIC: &[u8; 5] = b"WEIR1";
 
@@ -53,6 +53,7 @@ impl WeirCodec {
     #[must_use]
     pub fn new(mut nodes: Vec<Arc<dyn NodeCodec>>) -> Self {
         nodes.push(Arc::new(SaltCodec));
+        nodes.push(Arc::new(BroadcastLimitCodec));
         Self { nodes }
     }
 }

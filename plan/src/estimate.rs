@@ -1,7 +1,9 @@
-//! How large rows are that a plan gives, as far as can be known before it runs.
+//! How large rows are: those of a batch, and those that a plan gives, as far as can be known before it runs.
 
 use std::sync::Arc;
 
+use arrow::array::{Array as _, AsArray as _, RecordBatch};
+use arrow::datatypes::DataType;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 
@@ -37,4 +39,24 @@ fn row_bytes(plan: &Arc<dyn ExecutionPlan>) -> usize {
     let columns = schema.fields().iter();
     let widths = columns.map(|field| field.data_type().primitive_width().unwrap_or(TEXT_BYTES));
     widths.sum()
+}
+
+/// The bytes of a batch's rows. Not what their buffers take: operators hand out slices of one large
+/// buffer, which would count again with every slice.
+#[must_use]
+pub fn batch_bytes(batch: &RecordBatch) -> u64 {
+    let columns = batch.columns().iter().map(|column| {
+        let data = column.to_data();
+        let own = data
+            .get_slice_memory_size()
+            .unwrap_or_else(|_| data.get_buffer_memory_size());
+        // A view's text lies outside of what Arrow counts as its slice.
+        let viewed = match column.data_type() {
+            DataType::Utf8View => column.as_string_view().total_buffer_bytes_used(),
+            DataType::BinaryView => column.as_binary_view().total_buffer_bytes_used(),
+            _ => 0,
+        };
+        (own + viewed) as u64
+    });
+    columns.sum()
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::joins::SkewJoin;
+use crate::joins::{BroadcastLimit, SkewJoin};
 use crate::options::did_you_mean;
 
 /// One declared setting.
@@ -139,6 +139,13 @@ pub const AUTO_BROADCAST_JOIN_THRESHOLD: SettingSpec = SettingSpec {
     doc: "a join sends the side that is estimated to be smaller than this, in bytes (of an eighth as many rows, where only those are known), to every task instead of shuffling both; -1: never",
 };
 
+/// Spark's is 8 GB, and fixed (`BroadcastExchangeExec.MAX_BROADCAST_TABLE_BYTES`).
+pub const BROADCAST_LIMIT: SettingSpec = SettingSpec {
+    key: "weir.sql.broadcastLimit",
+    default: "256MB",
+    doc: "bytes of rows that a task may send to be broadcast: where there are more than was estimated, the query runs again without broadcasts; without another way to run the join, it fails",
+};
+
 /// Spark's `spark.sql.adaptive.skewJoin.enabled`.
 pub const SKEW_JOIN: SettingSpec = SettingSpec {
     key: "weir.sql.adaptive.skewJoin.enabled",
@@ -200,6 +207,7 @@ pub const SETTINGS: &[SettingSpec] = &[
     CHECKPOINT_DIR,
     DURABLE_EXCHANGE_THRESHOLD,
     AUTO_BROADCAST_JOIN_THRESHOLD,
+    BROADCAST_LIMIT,
     SKEW_JOIN,
     SKEW_JOIN_THRESHOLD,
     SKEW_JOIN_BUCKETS,
@@ -448,6 +456,18 @@ impl Settings {
     /// `InvalidArgument` for what is no size.
     pub fn auto_broadcast_join_threshold(&self) -> Result<Option<u64>> {
         self.bytes_or_never(AUTO_BROADCAST_JOIN_THRESHOLD)
+    }
+
+    /// [`BROADCAST_LIMIT`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no size, or 0.
+    pub fn broadcast_limit(&self) -> Result<BroadcastLimit> {
+        let text = self.get(BROADCAST_LIMIT);
+        match parse_bytes(text) {
+            Some(bytes) if bytes > 0 => Ok(BroadcastLimit { bytes }),
+            _ => Err(invalid(BROADCAST_LIMIT, text, "a size like 256MB")),
+        }
     }
 
     /// [`SKEW_JOIN`], [`SKEW_JOIN_THRESHOLD`] and [`SKEW_JOIN_BUCKETS`]; `None` if skew is not looked for.

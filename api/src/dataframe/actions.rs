@@ -11,11 +11,12 @@ use datafusion::logical_expr::utils::COUNT_STAR_EXPANSION;
 use datafusion::physical_plan::execute_stream;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use weir_plan::estimate::batch_bytes;
 use weir_plan::settings::MAX_RESULT_SIZE;
 use weir_plan::{Error, ErrorKind, Result};
 
 use super::DataFrame;
-use crate::session::Prepared;
+use crate::session::{Broadcasts, Prepared};
 
 impl DataFrame {
     /// All rows, as Arrow batches.
@@ -25,17 +26,21 @@ impl DataFrame {
     /// `weir.driver.maxResultSize`; what the query reports otherwise.
     pub async fn collect(&self) -> Result<Vec<RecordBatch>> {
         let prepared = self.prepare().await?;
-        let attempt = || self.collect_once(&prepared);
+        let attempt = |broadcasts| self.collect_once(&prepared, broadcasts);
         self.session().exchanges().complete(attempt).await
     }
 
-    async fn collect_once(&self, prepared: &Prepared) -> Result<Vec<RecordBatch>> {
+    async fn collect_once(
+        &self,
+        prepared: &Prepared,
+        broadcasts: Broadcasts,
+    ) -> Result<Vec<RecordBatch>> {
         let limit = self.session().settings().max_result_bytes()?;
-        let mut stream = rows(prepared).await?;
+        let mut stream = rows(prepared, broadcasts).await?;
         let mut batches = Vec::new();
         let mut bytes = 0;
         while let Some(batch) = stream.try_next().await? {
-            bytes += bytes_of(&batch);
+            bytes += batch_bytes(&batch);
             if let Some(limit) = limit.filter(|limit| bytes > *limit) {
                 return Err(too_large(limit));
             }
@@ -75,13 +80,18 @@ impl DataFrame {
     /// As [`Self::collect`].
     pub async fn tail(&self, rows: usize) -> Result<Vec<RecordBatch>> {
         let prepared = self.prepare().await?;
-        let attempt = || self.tail_once(&prepared, rows);
+        let attempt = |broadcasts| self.tail_once(&prepared, rows, broadcasts);
         self.session().exchanges().complete(attempt).await
     }
 
-    async fn tail_once(&self, prepared: &Prepared, count: usize) -> Result<Vec<RecordBatch>> {
+    async fn tail_once(
+        &self,
+        prepared: &Prepared,
+        count: usize,
+        broadcasts: Broadcasts,
+    ) -> Result<Vec<RecordBatch>> {
         let limit = self.session().settings().max_result_bytes()?;
-        let mut stream = rows(prepared).await?;
+        let mut stream = rows(prepared, broadcasts).await?;
         let mut kept: VecDeque<RecordBatch> = VecDeque::new();
         let mut has = 0;
         while let Some(batch) = stream.try_next().await? {
@@ -94,7 +104,7 @@ impl DataFrame {
                 kept.pop_front();
             }
             if let Some(limit) =
-                limit.filter(|limit| kept.iter().map(bytes_of).sum::<u64>() > *limit)
+                limit.filter(|limit| kept.iter().map(batch_bytes).sum::<u64>() > *limit)
             {
                 return Err(too_large(limit));
             }
@@ -115,7 +125,7 @@ impl DataFrame {
     pub async fn to_local_iterator(&self) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let mut prepared = self.prepare().await?;
         prepared.end_turn();
-        let rows = rows(&prepared).await?;
+        let rows = rows(&prepared, Broadcasts::Chosen).await?;
         // What was kept for it is read until the end, and is in a directory of the session.
         let kept = (prepared, self.session().clone());
         let rows = rows.inspect(move |_| {
@@ -154,8 +164,11 @@ impl DataFrame {
 }
 
 /// The rows of one attempt.
-async fn rows(prepared: &Prepared) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let plan = prepared.physical().await?;
+async fn rows(
+    prepared: &Prepared,
+    broadcasts: Broadcasts,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let plan = prepared.physical(broadcasts).await?;
     let rows = execute_stream(plan, prepared.state().task_ctx())?;
     Ok(rows.map_err(Error::from).boxed())
 }
@@ -169,23 +182,4 @@ fn too_large(limit: u64) -> Error {
             MAX_RESULT_SIZE.key
         ),
     )
-}
-
-/// The bytes of a batch's rows. Not what their buffers take: operators hand out slices of one large
-/// buffer, which would count again with every slice.
-fn bytes_of(batch: &RecordBatch) -> u64 {
-    let columns = batch.columns().iter().map(|column| {
-        let data = column.to_data();
-        let own = data
-            .get_slice_memory_size()
-            .unwrap_or_else(|_| data.get_buffer_memory_size());
-        // A view's text lies outside of what Arrow counts as its slice.
-        let viewed = match column.data_type() {
-            DataType::Utf8View => column.as_string_view().total_buffer_bytes_used(),
-            DataType::BinaryView => column.as_binary_view().total_buffer_bytes_used(),
-            _ => 0,
-        };
-        (own + viewed) as u64
-    });
-    columns.sum()
 }

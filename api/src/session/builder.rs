@@ -240,6 +240,7 @@ fn context(
     let optimizer = &mut config.options_mut().optimizer;
     optimizer.hash_join_single_partition_threshold = broadcast;
     optimizer.hash_join_single_partition_threshold_rows = broadcast / BROADCAST_ROW_BYTES;
+    config.set_extension(Arc::new(settings.broadcast_limit()?));
     if let Some(skew) = settings.skew_join()? {
         config.set_extension(Arc::new(skew));
     }

@@ -22,7 +22,7 @@ use crate::io::{DataFrameReader, DataStreamReader};
 pub(crate) use builder::{machine_memory_bytes, runtime_env};
 
 use cluster::Executors;
-pub(crate) use exchanges::{Exchanges, Prepared};
+pub(crate) use exchanges::{Broadcasts, Exchanges, Prepared};
 
 pub use builder::SessionBuilder;
 pub use cluster::ExecutorAddress;

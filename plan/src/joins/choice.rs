@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DataFusionError, JoinSide, JoinType, NullEquality, Statistics};
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, HashJoinExecBuilder, NestedLoopJoinExec, PartitionMode,
     SortMergeJoinExec,
 };
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
+use super::broadcast::{BroadcastLimit, BroadcastLimitExec};
 use super::hint::JoinHint;
 use super::marker::hint_of;
 use super::salt::{Hot, Salt, is_salted, refused, salted};
@@ -50,10 +52,12 @@ impl fmt::Display for Chosen {
 /// What becomes of one join: none if it stays as `JoinSelection` has chosen it, and the description.
 pub(super) type Choice = (Option<Arc<dyn ExecutionPlan>>, Chosen);
 
-/// Follows the hints at the sides of `plan`, which `JoinSelection` has been over. None if it is no join.
+/// Follows the hints at the sides of `plan`, which `JoinSelection` has been over, but those for broadcasts only if
+/// `broadcasts_allowed`. None if it is no join.
 pub(super) fn choose(
     plan: &Arc<dyn ExecutionPlan>,
     config: &ConfigOptions,
+    broadcasts_allowed: bool,
 ) -> Result<Option<Choice>, DataFusionError> {
     let Some(join) = Join::of(plan) else {
         return Ok(None);
@@ -67,7 +71,11 @@ pub(super) fn choose(
     hints.sort_by_key(|(hint, _)| *hint);
     let mut refused = None;
     for (hint, side) in hints {
-        match join.follow(plan, hint, side)? {
+        let followed = match hint {
+            JoinHint::Broadcast if !broadcasts_allowed => Err("it turned out to be too large"),
+            _ => join.follow(plan, hint, side)?,
+        };
+        match followed {
             Ok(followed) => {
                 let chosen = Chosen {
                     join: described,
@@ -236,6 +244,25 @@ const NULL_AWARE: &str = "NOT IN of values that may be null has one way to run";
 
 pub(super) fn is_shuffled(join: &HashJoinExec) -> bool {
     *join.partition_mode() != PartitionMode::CollectLeft
+}
+
+/// `plan` with a limit for what it broadcasts; itself if it does not.
+pub(super) fn limit_broadcast(
+    plan: Arc<dyn ExecutionPlan>,
+    limit: BroadcastLimit,
+) -> Result<Transformed<Arc<dyn ExecutionPlan>>, DataFusionError> {
+    match Join::of(&plan) {
+        Some(Join::Hash(join)) if is_shuffled(join) => return Ok(Transformed::no(plan)),
+        Some(_) => {}
+        None => return Ok(Transformed::no(plan)),
+    }
+    let mut children: Vec<_> = plan.children().into_iter().cloned().collect();
+    if let Some(sent) = children.first_mut() {
+        *sent = Arc::new(BroadcastLimitExec::new(limit.bytes, Arc::clone(sent)));
+    }
+    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    plan.replace_children(children, options)
+        .map(Transformed::yes)
 }
 
 /// Whether `plan` is a join, whatever became of it.

@@ -10,7 +10,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
 use tracing::warn;
 
-use super::choice::{Chosen, choose, is_join, is_shuffled, strategy};
+use super::broadcast::{BroadcastLimit, NoBroadcasts};
+use super::choice::{Chosen, choose, is_join, is_shuffled, limit_broadcast, strategy};
 use super::marker::HintedExec;
 use super::salt::{find_skew, is_salted, salted};
 
@@ -48,9 +49,10 @@ pub(crate) async fn decide(
     find_skew: bool,
 ) -> Result<Decided, DataFusionError> {
     let config = state.config_options();
+    let broadcasts = state.config().get_extension::<NoBroadcasts>().is_none();
     let mut joins = Vec::new();
     let plan = plan.transform_up(|plan| {
-        let Some((changed, chosen)) = choose(&plan, config)? else {
+        let Some((changed, chosen)) = choose(&plan, config, broadcasts)? else {
             return Ok(Transformed::no(plan));
         };
         if let Some(refused) = &chosen.refused {
@@ -68,6 +70,12 @@ pub(crate) async fn decide(
         let input = hinted.map(|hinted| Arc::clone(hinted.input()));
         Ok(input.map_or_else(|| Transformed::no(plan), Transformed::yes))
     })?;
+    let plan = match state.config().get_extension::<BroadcastLimit>() {
+        Some(limit) => plan
+            .data
+            .transform_up(|plan| limit_broadcast(plan, *limit))?,
+        None => plan,
+    };
     Ok(Decided {
         plan: plan.data,
         joins,

@@ -8,6 +8,7 @@
 //!
 //! A hint that cannot be followed changes nothing: `explain` and the log say why.
 
+mod broadcast;
 mod choice;
 mod decide;
 mod hint;
@@ -15,6 +16,8 @@ mod marker;
 mod salt;
 mod sql;
 
+pub(crate) use broadcast::BroadcastLimitCodec;
+pub use broadcast::{BroadcastLimit, NoBroadcasts, is_broadcast_too_large};
 pub use choice::Chosen;
 pub(crate) use decide::{Rules, decide, split_at_joins};
 pub(crate) use hint::HintPlanner;

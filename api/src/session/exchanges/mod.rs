@@ -15,10 +15,11 @@ use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner as _;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, collect};
-use tracing::info;
+use tracing::{info, warn};
 use weir_connectors::ObjectStores;
 use weir_connectors::exchange::Exchange;
 use weir_plan::estimate::{estimated_bytes, read_bytes};
+use weir_plan::joins::{NoBroadcasts, is_broadcast_too_large};
 use weir_plan::logical::{WeirQueryPlanner, WriteNode};
 use weir_plan::manifest::collect_manifest;
 use weir_plan::{Error, Result, Settings};
@@ -68,14 +69,36 @@ impl Prepared {
     ///
     /// # Errors
     /// `InvalidPlan` when it cannot be planned.
-    pub(crate) async fn physical(&self) -> Result<Arc<dyn ExecutionPlan>> {
-        physical(&self.state, &self.plan).await
+    pub(crate) async fn physical(&self, broadcasts: Broadcasts) -> Result<Arc<dyn ExecutionPlan>> {
+        physical(&self.state, &self.plan, broadcasts).await
     }
 }
 
-async fn physical(state: &SessionState, optimized: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+/// Whether an attempt may broadcast sides of joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broadcasts {
+    /// As the planner chooses.
+    Chosen,
+    /// Only where a join has no other way: one turned out too large.
+    Avoided,
+}
+
+async fn physical(
+    state: &SessionState,
+    optimized: &LogicalPlan,
+    broadcasts: Broadcasts,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let planner = state.query_planner();
-    Ok(planner.create_physical_plan(optimized, state).await?)
+    if broadcasts == Broadcasts::Chosen {
+        return Ok(planner.create_physical_plan(optimized, state).await?);
+    }
+    let mut state = state.clone();
+    let config = state.config_mut();
+    config.set_extension(Arc::new(NoBroadcasts));
+    let optimizer = &mut config.options_mut().optimizer;
+    optimizer.hash_join_single_partition_threshold = 0;
+    optimizer.hash_join_single_partition_threshold_rows = 0;
+    Ok(planner.create_physical_plan(optimized, &state).await?)
 }
 
 /// The plan as it would be in one process: planned, but not distributed.
@@ -168,16 +191,24 @@ impl Exchanges {
         Ok(prepared)
     }
 
-    /// The result of the first complete attempt at a query: see [`complete`].
+    /// The result of the first complete attempt at a query: see [`complete`]. If what it broadcasts turns out too large, that
+    /// of the first without broadcasts.
     ///
     /// # Errors
     /// As [`complete`].
-    pub(crate) async fn complete<T, F, Fut>(&self, attempt: F) -> Result<T>
+    pub(crate) async fn complete<T, F, Fut>(&self, mut attempt: F) -> Result<T>
     where
-        F: FnMut() -> Fut,
+        F: FnMut(Broadcasts) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        complete(self.executors.as_deref(), attempt).await
+        let executors = self.executors.as_deref();
+        match complete(executors, || attempt(Broadcasts::Chosen)).await {
+            Err(error) if is_broadcast_too_large(&error) => {
+                warn!(%error, "the query runs again, and broadcasts nothing");
+                complete(executors, || attempt(Broadcasts::Avoided)).await
+            }
+            done => done,
+        }
     }
 
     /// Runs `prepared` and keeps its rows; the plan that gives them.
@@ -199,8 +230,9 @@ impl Exchanges {
         let base = self.directory.url().await?;
         let exchange = Exchange::try_new(base, &self.stores, part.schema().as_arrow())?;
         let write = WriteNode::plan(exchange.write_step(), part.clone())?;
-        let attempt = async || {
-            let plan = physical(state, &write).await?;
+        let write = &write;
+        let attempt = async |broadcasts| {
+            let plan = physical(state, write, broadcasts).await?;
             let rows = collect(Arc::clone(&plan), state.task_ctx()).await?;
             Ok((collect_manifest(&rows)?, plan))
         };
