@@ -49,7 +49,8 @@ async fn broadcast_over_its_limit_is_planned_again_as_a_shuffle() {
                 assert!(said.contains("broadcast hash join"), "{said}");
                 let place = lake.table(&format!("joined-{how}-{hint:?}-{}", master.len()));
                 let place = place.display().to_string();
-                joined.clone().write().delta(&place).await.unwrap();
+                let rows = joined.clone().write().format("delta");
+                rows.save(&place).await.unwrap();
                 let written = session.read().delta(&place).await.unwrap();
                 assert_eq!(rows_of(written).await, expected, "{master}: {how} {hint:?}");
                 let last = joined.tail(1_000).await.unwrap();
@@ -104,7 +105,7 @@ async fn statistics_that_lie_are_corrected_when_the_query_runs() {
     let dims = "select value as id, 'name of ' || value as name from generate_series(1, 60000) as t(value)";
     let place = lake.table("dims").display().to_string();
     let dims = session.sql(dims).await.unwrap();
-    dims.write().delta(&place).await.unwrap();
+    dims.write().format("delta").save(&place).await.unwrap();
     let log = lake
         .table("dims")
         .join("_delta_log/00000000000000000000.json");
