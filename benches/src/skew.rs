@@ -32,7 +32,7 @@ pub struct Arguments {
     pub keep: Option<PathBuf>,
 }
 
-/// Of 100,000; `v` numbers the facts.
+/// Of 100,000 that facts have, and 400,000 that there are: too many to be broadcast. `v` numbers the facts.
 const KEYS: &[(&str, &str, &str)] = &[
     (
         "hot",
@@ -102,8 +102,8 @@ async fn write_tables(directory: &Path, rows: u64) -> Result<()> {
         let facts = format!("select {columns} from generate_series(1, {rows}) as t(v)");
         (*table, facts)
     });
-    let dims = "select v as key, 'category ' || v % 50 as category, 'the name of ' || v as name
-        from generate_series(0, 99999) as t(v)";
+    let dims = "select v as key, 'category ' || (v % 50) as category, 'the name of ' || v as name
+        from generate_series(0, 399999) as t(v)";
     for (table, rows_of) in facts.chain([("dims", dims.to_owned())]) {
         let place = directory.join(table);
         if place.exists() {

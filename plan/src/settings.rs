@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::joins::{BroadcastLimit, SkewJoin};
+use crate::joins::{BUCKETS_MAX, BroadcastLimit, SkewJoin};
 use crate::options::did_you_mean;
 
 /// One declared setting.
@@ -458,30 +458,38 @@ impl Settings {
         self.bytes_or_never(AUTO_BROADCAST_JOIN_THRESHOLD)
     }
 
-    /// [`BROADCAST_LIMIT`].
+    /// [`BROADCAST_LIMIT`]; if it is not set, no less than [`AUTO_BROADCAST_JOIN_THRESHOLD`].
     ///
     /// # Errors
     /// `InvalidArgument` for what is no size, or 0.
     pub fn broadcast_limit(&self) -> Result<BroadcastLimit> {
         let text = self.get(BROADCAST_LIMIT);
-        match parse_bytes(text) {
-            Some(bytes) if bytes > 0 => Ok(BroadcastLimit { bytes }),
-            _ => Err(invalid(BROADCAST_LIMIT, text, "a size like 256MB")),
-        }
+        let bytes = match parse_bytes(text) {
+            Some(bytes) if bytes > 0 => bytes,
+            _ => return Err(invalid(BROADCAST_LIMIT, text, "a size like 256MB")),
+        };
+        // What is chosen for its size is not refused for it.
+        let chosen = self.auto_broadcast_join_threshold()?.unwrap_or(0);
+        Ok(match self.values.contains_key(BROADCAST_LIMIT.key) {
+            true => BroadcastLimit { bytes },
+            false => BroadcastLimit {
+                bytes: bytes.max(chosen),
+            },
+        })
     }
 
     /// [`SKEW_JOIN`], [`SKEW_JOIN_THRESHOLD`] and [`SKEW_JOIN_BUCKETS`]; `None` if skew is not looked for.
     ///
     /// # Errors
-    /// `InvalidArgument` for what is neither `true` nor `false`, no size, or no positive integer.
+    /// `InvalidArgument` for what is neither `true` nor `false`, no size, or no number from 1 to 1024.
     pub fn skew_join(&self) -> Result<Option<SkewJoin>> {
         let text = self.get(SKEW_JOIN_THRESHOLD);
         let bytes_min = parse_bytes(text)
             .ok_or_else(|| invalid(SKEW_JOIN_THRESHOLD, text, "a size like 64MB"))?;
         let text = self.get(SKEW_JOIN_BUCKETS);
         let buckets = match text.parse() {
-            Ok(buckets) if buckets > 0 => buckets,
-            _ => return Err(invalid(SKEW_JOIN_BUCKETS, text, "a positive integer")),
+            Ok(buckets @ 1..=BUCKETS_MAX) => buckets,
+            _ => return Err(invalid(SKEW_JOIN_BUCKETS, text, "a number from 1 to 1024")),
         };
         match self.get(SKEW_JOIN) {
             "true" => Ok(Some(SkewJoin { bytes_min, buckets })),

@@ -193,3 +193,52 @@ async fn hints_that_are_unknown_or_name_nothing_are_refused() {
         assert!(error.to_string().contains(said), "{error}");
     }
 }
+
+/// One partition shuffles nothing, and a join in it is not one that broadcasts.
+#[tokio::test(flavor = "multi_thread")]
+async fn join_in_one_partition_has_no_broadcast_to_limit() {
+    let session = Session::builder()
+        .master("local[1]")
+        .config("weir.sql.broadcastLimit", "100B")
+        .config("weir.sql.autoBroadcastJoinThreshold", -1)
+        .create()
+        .await
+        .unwrap();
+    let joined = "select a.value from generate_series(1, 5000) as a(value) join generate_series(1, 5000) as b(value) on a.value = b.value";
+    let joined = session.sql(joined).await.unwrap();
+    assert!(
+        joins_of(&joined)
+            .await
+            .ends_with("because there is one partition")
+    );
+    assert_eq!(joined.count().await.unwrap(), 5_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hints_in_a_scalar_subquery_are_followed_and_explained_queries_stay_whole() {
+    let lake = TempLake::new();
+    for master in ["local[2]", "local-cluster[2,1]"] {
+        let session = session(&lake, master, "-1").await;
+        let hinted = "select id from orders where amount > (select /*+ BROADCAST(p) */ avg(o.amount) from orders o join products p on o.id = p.id) and id is not null";
+        let plain = hinted.replace("/*+ BROADCAST(p) */ ", "");
+        let hinted = session.sql(hinted).await.unwrap();
+        let said = joins_of(&hinted).await;
+        assert!(
+            said.contains("broadcast hash join, because hint broadcast"),
+            "{said}"
+        );
+        let expected = rows_of(session.sql(&plain).await.unwrap()).await;
+        assert_eq!(rows_of(hinted).await, expected, "{master}");
+    }
+    let session = session(&lake, "local[2]", "-1").await;
+    let explained = "explain select * from orders o join products p on o.id = p.id";
+    let explained = session
+        .sql(explained)
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
+    let explained = pretty_format_batches(&explained).unwrap().to_string();
+    assert!(explained.contains("RepartitionExec"), "{explained}");
+}

@@ -118,7 +118,8 @@ impl DataFrame {
 
     /// All rows, batch by batch as they are computed: as many as do not fit into memory at once.
     ///
-    /// On a cluster, a lost executor is an error here: rows that were handed out cannot be taken back.
+    /// On a cluster, a lost executor is an error here, and so is a side of a join that is too large to be broadcast after all: rows
+    /// that were handed out cannot be taken back.
     ///
     /// # Errors
     /// What the query reports, from here or from the stream.

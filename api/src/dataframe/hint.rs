@@ -1,6 +1,6 @@
 //! What a user knows of a side of a join, and the planner does not.
 
-use weir_plan::joins::{HintNode, JoinHint};
+use weir_plan::joins::{BUCKETS_MAX, HintNode, JoinHint};
 use weir_plan::{Error, Result};
 
 use super::DataFrame;
@@ -28,12 +28,12 @@ impl DataFrame {
     /// not compared for equality, nothing changes; [`Self::explain`] and the log say why.
     ///
     /// # Errors
-    /// `InvalidArgument` for no buckets.
+    /// `InvalidArgument` for no buckets, and for more than [`BUCKETS_MAX`].
     pub fn salted(self, buckets: u32) -> Result<Self> {
-        if buckets == 0 {
-            return Err(Error::invalid_argument(
-                "salted(0): rows need at least 1 bucket to be in",
-            ));
+        if !(1..=BUCKETS_MAX).contains(&buckets) {
+            return Err(Error::invalid_argument(format!(
+                "salted({buckets}): rows are spread over at least 1 bucket, and at most {BUCKETS_MAX}"
+            )));
         }
         self.map_plan(|plan| Ok(HintNode::plan(JoinHint::Salted(buckets), plan)))
     }

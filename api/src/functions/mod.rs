@@ -41,8 +41,8 @@ pub fn col(name: impl Into<String>) -> Expr {
     Expr::Column(Column::from_name(name))
 }
 
-/// `frame`, to be sent whole to every task of what it is joined with, whatever its size: the hint `broadcast`
-/// ([`DataFrame::hint`]).
+/// `frame`, to be sent whole to every task of what it is joined with, up to `weir.sql.broadcastLimit`: the hint
+/// `broadcast` ([`DataFrame::hint`]).
 ///
 /// # Errors
 /// None for a valid dataframe.

@@ -224,6 +224,9 @@ impl<'a> Join<'a> {
         if join.null_aware {
             return NULL_AWARE.to_owned();
         }
+        if !shuffles(config) {
+            return "there is one partition".to_owned();
+        }
         let key = AUTO_BROADCAST_JOIN_THRESHOLD.key;
         let limits = &config.optimizer;
         let under = format!(
@@ -246,15 +249,16 @@ pub(super) fn is_shuffled(join: &HashJoinExec) -> bool {
     *join.partition_mode() != PartitionMode::CollectLeft
 }
 
-/// `plan` with a limit for what it broadcasts; itself if it does not.
+/// `plan` with a limit for what it broadcasts; itself if it does not. The side of which rows are returned without a match is
+/// not: whatever its join is planned as, it is joined in one place, or shuffled.
 pub(super) fn limit_broadcast(
     plan: Arc<dyn ExecutionPlan>,
     limit: BroadcastLimit,
 ) -> Result<Transformed<Arc<dyn ExecutionPlan>>, DataFusionError> {
     match Join::of(&plan) {
         Some(Join::Hash(join)) if is_shuffled(join) => return Ok(Transformed::no(plan)),
-        Some(_) => {}
-        None => return Ok(Transformed::no(plan)),
+        Some(join) if may_broadcast(join.how(), JoinSide::Left) => {}
+        _ => return Ok(Transformed::no(plan)),
     }
     let mut children: Vec<_> = plan.children().into_iter().cloned().collect();
     if let Some(sent) = children.first_mut() {
@@ -263,6 +267,11 @@ pub(super) fn limit_broadcast(
     let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
     plan.replace_children(children, options)
         .map(Transformed::yes)
+}
+
+/// Whether joins can be shuffled at all.
+pub(super) fn shuffles(config: &ConfigOptions) -> bool {
+    config.execution.target_partitions > 1 && config.optimizer.repartition_joins
 }
 
 /// Whether `plan` is a join, whatever became of it.

@@ -11,7 +11,7 @@ use datafusion::physical_plan::joins::HashJoinExec;
 use tracing::warn;
 
 use super::broadcast::{BroadcastLimit, NoBroadcasts};
-use super::choice::{Chosen, choose, is_join, is_shuffled, limit_broadcast, strategy};
+use super::choice::{Chosen, choose, is_join, is_shuffled, limit_broadcast, shuffles, strategy};
 use super::marker::HintedExec;
 use super::salt::{find_skew, is_salted, salted};
 
@@ -70,7 +70,9 @@ pub(crate) async fn decide(
         let input = hinted.map(|hinted| Arc::clone(hinted.input()));
         Ok(input.map_or_else(|| Transformed::no(plan), Transformed::yes))
     })?;
-    let plan = match state.config().get_extension::<BroadcastLimit>() {
+    // In one partition, nothing is broadcast, and there is no other way.
+    let limit = state.config().get_extension::<BroadcastLimit>();
+    let plan = match limit.filter(|_| shuffles(config)) {
         Some(limit) => plan
             .data
             .transform_up(|plan| limit_broadcast(plan, *limit))?,

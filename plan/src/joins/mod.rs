@@ -22,5 +22,5 @@ pub use choice::Chosen;
 pub(crate) use decide::{Rules, decide, split_at_joins};
 pub(crate) use hint::HintPlanner;
 pub use hint::{HintNode, JoinHint};
-pub use salt::{SaltCodec, SkewJoin};
+pub use salt::{BUCKETS_MAX, SaltCodec, SkewJoin};
 pub use sql::{HintedRelations, mark_hints};

@@ -136,7 +136,11 @@ fn mark_relation(
         } => {
             let called = match alias {
                 Some(alias) => alias.name.value.clone(),
-                None => name.to_string(),
+                // As it is spelt, without quotes and schema.
+                None => match name.0.last().and_then(|part| part.as_ident()) {
+                    Some(name) => name.value.clone(),
+                    None => name.to_string(),
+                },
             };
             let marked = is_wanted(called);
             if marked {
@@ -145,6 +149,7 @@ fn mark_relation(
             marked
         }
         TableFactor::Derived {
+            lateral: false,
             subquery,
             alias: Some(alias),
             ..

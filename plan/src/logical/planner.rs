@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::DataFusionError;
-use datafusion::common::tree_node::TreeNode as _;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
@@ -87,11 +87,18 @@ impl QueryPlanner for WeirQueryPlanner {
     }
 }
 
+/// Not of a plan that is only explained: the planner makes that text of its own rules.
 fn has_joins_or_hints(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
-    plan.exists(|node| {
-        let join = matches!(node, LogicalPlan::Join(_));
-        // A subquery that is left is planned by itself, within.
-        let own = matches!(node, LogicalPlan::Extension(_) | LogicalPlan::Subquery(_));
-        Ok(join || own)
-    })
+    if matches!(plan, LogicalPlan::Explain(_)) {
+        return Ok(false);
+    }
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= matches!(node, LogicalPlan::Join(_) | LogicalPlan::Extension(_));
+        Ok(match found {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    Ok(found)
 }

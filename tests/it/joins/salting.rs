@@ -69,9 +69,13 @@ async fn salted_sides_join_to_the_same_rows_or_explain_says_why_not() {
 async fn salt_without_buckets_is_refused() {
     let lake = TempLake::new();
     let session = session(&lake, "local[2]", "-1").await;
-    let error = table(&session, "orders").await.salted(0).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-    assert!(error.to_string().contains("at least 1 bucket"), "{error}");
+    for buckets in [0, 1025] {
+        let error = table(&session, "orders").await.salted(buckets).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        let said = error.to_string();
+        assert!(said.contains(&format!("salted({buckets})")), "{said}");
+        assert!(said.contains("at least 1 bucket"), "{said}");
+    }
     for (setting, value) in [
         ("weir.sql.adaptive.skewJoin.buckets", "0"),
         ("weir.sql.adaptive.skewJoin.buckets", "-3"),
@@ -361,4 +365,21 @@ async fn random_tables_join_to_the_same_rows_salted_while_executors_die() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_called_like_the_salt_stay() {
+    let session = plain("local[2]").await;
+    let rows = |rows: &'static str| async { session.sql(rows).await.unwrap() };
+    let left =
+        "select value % 3 as id, value as __weir_salt from generate_series(1, 9) as t(value)";
+    let right = "select value as id, 'n' || value as name from generate_series(0, 5) as t(value)";
+    let plain = rows(left)
+        .await
+        .join(rows(right).await, "id", "left")
+        .unwrap();
+    let salted = rows(left).await.salted(4).unwrap();
+    let salted = salted.join(rows(right).await, "id", "left").unwrap();
+    assert!(joins_of(&salted).await.contains("salted hash join"));
+    assert_eq!(rows_of(salted).await, rows_of(plain).await);
 }

@@ -166,23 +166,20 @@ impl ExecutionPlan for SaltExec {
         let batch_size = context.session_config().batch_size();
         let input = self.input.execute(partition, context)?;
         let salted = input.flat_map(move |batch| {
-            let pieces = match batch {
-                Ok(batch) => {
-                    let timer = measured.elapsed_compute().timer();
-                    let pieces = salter.salted(&batch, batch_size);
-                    timer.done();
-                    pieces
-                }
-                Err(error) => Err(error),
+            let timer = measured.elapsed_compute().clone();
+            let rows = measured.output_rows().clone();
+            let pieces = batch.and_then(|batch| {
+                let _timer = timer.timer();
+                salter.salted(batch, batch_size)
+            });
+            // Copies are made when they are asked for: they may be many.
+            let pieces: Pieces = match pieces {
+                Ok(pieces) => pieces,
+                Err(error) => Box::new(std::iter::once(Err(error))),
             };
-            let pieces = match pieces {
-                Ok(pieces) => pieces.into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error)],
-            };
-            for piece in pieces.iter().flatten() {
-                measured.record_output(piece.num_rows());
-            }
-            futures::stream::iter(pieces)
+            futures::stream::iter(pieces.inspect(move |piece| {
+                rows.add(piece.as_ref().map_or(0, RecordBatch::num_rows));
+            }))
         });
         let stream = RecordBatchStreamAdapter::new(self.schema(), salted);
         Ok(Box::pin(stream))
@@ -223,19 +220,12 @@ struct Salter {
 
 impl Salter {
     /// `batch`, salted: in pieces of about `batch_size` rows if it has grown.
-    fn salted(
-        &mut self,
-        batch: &RecordBatch,
-        batch_size: usize,
-    ) -> Result<Vec<RecordBatch>, DataFusionError> {
+    fn salted(&mut self, batch: RecordBatch, batch_size: usize) -> Result<Pieces, DataFusionError> {
         let keys: Vec<&ArrayRef> = self.keys.iter().map(|key| batch.column(*key)).collect();
         let mut hashes = vec![0; batch.num_rows()];
         if !self.salt.hot.is_all() {
-            create_hashes(
-                keys.iter().copied(),
-                REPARTITION_RANDOM_STATE.random_state(),
-                &mut hashes,
-            )?;
+            let state = REPARTITION_RANDOM_STATE.random_state();
+            create_hashes(keys.iter().copied(), state, &mut hashes)?;
         }
         let nulls: Vec<_> = keys.iter().filter_map(|key| key.logical_nulls()).collect();
         let is_null = |row: usize| nulls.iter().any(|nulls| nulls.is_null(row));
@@ -244,57 +234,60 @@ impl Salter {
             false if self.salt.hot.contains(hashes[row]) => Heat::Hot,
             false => Heat::Cold,
         };
-        match self.role {
-            Role::Spread => {
-                let mut next = self.next;
-                let salts = (0..batch.num_rows()).map(|row| match heat(row) {
-                    Heat::Cold => 0,
-                    // What matches nothing may be anywhere.
-                    Heat::Hot | Heat::Unmatched => {
-                        next = (next + 1) % self.salt.buckets;
-                        next
-                    }
-                });
-                let salts: UInt32Array = salts.collect();
-                self.next = next;
-                Ok(vec![self.with_salts(batch, salts)?])
-            }
-            Role::Replicate => {
-                let (mut rows, mut salts) = (Vec::new(), Vec::new());
-                for row in 0..batch.num_rows() {
-                    let copies = match heat(row) {
-                        Heat::Hot => self.salt.buckets,
-                        Heat::Cold | Heat::Unmatched => 1,
-                    };
-                    let row = u32::try_from(row)
-                        .map_err(|_| Error::internal("a batch of more than 2^32 rows"))?;
-                    rows.extend(std::iter::repeat_n(row, copies as usize));
-                    salts.extend(0..copies);
+        if self.role == Role::Spread {
+            let mut next = self.next;
+            let salts = (0..batch.num_rows()).map(|row| match heat(row) {
+                Heat::Cold => 0,
+                // What matches nothing may be anywhere.
+                Heat::Hot | Heat::Unmatched => {
+                    next = (next + 1) % self.salt.buckets;
+                    next
                 }
-                if rows.len() == batch.num_rows() {
-                    return Ok(vec![self.with_salts(batch, salts.into())?]);
-                }
-                let pieces = rows.chunks(batch_size).zip(salts.chunks(batch_size));
-                pieces
-                    .map(|(rows, salts)| {
-                        let rows = UInt32Array::from(rows.to_vec());
-                        let copied = take_record_batch(batch, &rows)?;
-                        self.with_salts(&copied, salts.to_vec().into())
-                    })
-                    .collect()
-            }
+            });
+            let salts: UInt32Array = salts.collect();
+            self.next = next;
+            return one(with_salts(&self.schema, &batch, salts)?);
         }
+        let (mut rows, mut salts) = (Vec::new(), Vec::new());
+        for row in 0..batch.num_rows() {
+            let copies = match heat(row) {
+                Heat::Hot => self.salt.buckets,
+                Heat::Cold | Heat::Unmatched => 1,
+            };
+            let row = u32::try_from(row)
+                .map_err(|_| Error::internal("a batch of more than 2^32 rows"))?;
+            rows.extend(std::iter::repeat_n(row, copies as usize));
+            salts.extend(0..copies);
+        }
+        if rows.len() == batch.num_rows() {
+            return one(with_salts(&self.schema, &batch, salts.into())?);
+        }
+        let (schema, size) = (Arc::clone(&self.schema), batch_size.max(1));
+        let (rows, salts) = (UInt32Array::from(rows), UInt32Array::from(salts));
+        let pieces = (0..rows.len()).step_by(size).map(move |at| {
+            let length = size.min(rows.len() - at);
+            let copied = take_record_batch(&batch, &rows.slice(at, length))?;
+            with_salts(&schema, &copied, salts.slice(at, length))
+        });
+        Ok(Box::new(pieces))
     }
+}
 
-    fn with_salts(
-        &self,
-        batch: &RecordBatch,
-        salts: UInt32Array,
-    ) -> Result<RecordBatch, DataFusionError> {
-        let own: ArrayRef = Arc::new(salts);
-        let columns = batch.columns().iter().cloned().chain([own]).collect();
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
-    }
+/// What one batch becomes.
+type Pieces = Box<dyn Iterator<Item = Result<RecordBatch, DataFusionError>> + Send>;
+
+fn one(batch: RecordBatch) -> Result<Pieces, DataFusionError> {
+    Ok(Box::new(std::iter::once(Ok(batch))))
+}
+
+fn with_salts(
+    schema: &SchemaRef,
+    batch: &RecordBatch,
+    salts: UInt32Array,
+) -> Result<RecordBatch, DataFusionError> {
+    let own: ArrayRef = Arc::new(salts);
+    let columns = batch.columns().iter().cloned().chain([own]).collect();
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
 enum Heat {

@@ -26,11 +26,14 @@ pub(super) use rewrite::{is_salted, refused, salted};
 pub use skew::SkewJoin;
 pub(super) use skew::find_skew;
 
+/// The most buckets that rows can be spread over: a row of the other side is copied as often.
+pub const BUCKETS_MAX: u32 = 1024;
+
 /// How the rows of a join are salted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Salt {
     pub(in crate::joins) hot: Hot,
-    /// At least 1.
+    /// From 1 to [`BUCKETS_MAX`].
     pub(in crate::joins) buckets: u32,
     /// Whether a null key equals another.
     pub(in crate::joins) nulls_match: bool,

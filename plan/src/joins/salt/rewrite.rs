@@ -79,20 +79,23 @@ pub(in crate::joins) fn salted(
         .with_null_equality(join.null_equality())
         .build()?;
     let whole: Arc<dyn ExecutionPlan> = Arc::new(whole);
-    // The join's columns, among those with the salts.
-    let schema = whole.schema();
-    let kept = schema.fields().iter().enumerate();
-    let kept: Vec<usize> = kept
-        .filter(|(_, field)| field.name() != SALT_COLUMN)
-        .map(|(at, _)| at)
-        .collect();
-    let kept = match join.projection.as_deref() {
-        None => kept,
-        Some(wanted) => wanted
-            .iter()
-            .filter_map(|at| kept.get(*at).copied())
-            .collect(),
+    // The join's columns, among those with the salts: which may be called like one of the user's.
+    let (left, right) = (join.left().schema(), join.right().schema());
+    let (left, right) = (left.fields().len(), right.fields().len());
+    let salts: &[usize] = match how {
+        JoinType::LeftSemi | JoinType::LeftAnti => &[left],
+        JoinType::RightSemi | JoinType::RightAnti => &[right],
+        _ => &[left, left + 1 + right],
     };
+    let schema = whole.schema();
+    let kept = (0..schema.fields().len()).filter(|at| !salts.contains(at));
+    let mut kept: Vec<usize> = kept.collect();
+    if let Some(wanted) = join.projection.as_deref() {
+        let found = wanted.iter().map(|at| kept.get(*at).copied());
+        kept = found
+            .collect::<Option<_>>()
+            .ok_or_else(|| Error::internal("a join gives a column that it lacks"))?;
+    }
     let columns = ProjectionExprs::from_indices(&kept, &schema);
     let projected = ProjectionExec::try_new(columns.iter().cloned(), whole)?;
     Ok(Arc::new(projected))

@@ -28,7 +28,7 @@ use crate::joins::marker::HintedExec;
 const PLACES: usize = 64;
 
 /// Rows that are read, from all places together.
-const ROWS: usize = 1 << 19;
+const ROWS: usize = 1 << 17;
 
 /// Rows of which nothing can be said of a whole.
 const ROWS_MIN: u64 = 1000;
@@ -41,6 +41,8 @@ pub(super) struct Sample {
     pub(super) nulls: u64,
     /// The most frequent first.
     pub(super) hot: Vec<HotKey>,
+    /// Of keys that are not null, by their hashes.
+    counts: HashMap<u64, u64>,
 }
 
 /// A key that is as frequent as was asked for.
@@ -53,6 +55,15 @@ pub(super) struct HotKey {
 }
 
 impl Sample {
+    /// The part of the rows whose keys have these hashes, from 0 to 1; of no rows, all of them.
+    pub(super) fn share_of(&self, hashes: &[u64]) -> f64 {
+        if self.rows == 0 {
+            return 1.0;
+        }
+        let counts = hashes.iter().filter_map(|hash| self.counts.get(hash));
+        counts.sum::<u64>() as f64 / self.rows as f64
+    }
+
     /// Whether `rows` of those sampled are at least `share` of them.
     pub(super) fn is_hot(&self, rows: u64, share: f64) -> bool {
         self.rows >= ROWS_MIN && rows as f64 >= share * self.rows as f64
@@ -105,6 +116,7 @@ pub(super) async fn sample(
         }
     }
     for (hash, (rows, batch, row)) in counts {
+        seen.counts.insert(hash, rows);
         if !seen.is_hot(rows, share) {
             continue;
         }

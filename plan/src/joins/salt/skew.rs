@@ -67,15 +67,71 @@ pub(in crate::joins) async fn find_skew(join: &HashJoinExec, state: &SessionStat
         }
         let mut hashes: Vec<u64> = seen.hot.iter().map(|key| key.hash).collect();
         hashes.sort_unstable();
+        let buckets = match hashes.is_empty() {
+            true => skew.buckets,
+            false => {
+                let copied = copied_share(join, side.negate(), &hashes, state).await;
+                let other = match side {
+                    JoinSide::Left => join.right(),
+                    _ => join.left(),
+                };
+                let (own, other) = (estimated_bytes(input), estimated_bytes(other));
+                affordable(skew.buckets, copied, own, other)
+            }
+        };
+        if buckets < 2 {
+            continue;
+        }
         let salt = Salt {
             hot: Hot::Hashes(hashes.into()),
-            buckets: skew.buckets,
+            buckets,
             nulls_match,
         };
-        let seen = describe(&seen, nulls_are_hot, skew.buckets);
+        let seen = describe(&seen, nulls_are_hot, buckets);
         return Some(Skew { side, salt, seen });
     }
     None
+}
+
+/// The part of the rows of `side` that would be copied; all, if it cannot be sampled.
+async fn copied_share(
+    join: &HashJoinExec,
+    side: JoinSide,
+    hashes: &[u64],
+    state: &SessionState,
+) -> f64 {
+    let input = match side {
+        JoinSide::Left => join.left(),
+        _ => join.right(),
+    };
+    let Some(keys) = keys_of(join, side) else {
+        return 1.0;
+    };
+    let context = state.task_ctx();
+    // No key of its own is asked for.
+    let seen = sample(
+        input,
+        &keys,
+        f64::INFINITY,
+        state.config_options(),
+        &context,
+    )
+    .await;
+    match seen {
+        Ok(Some(seen)) => seen.share_of(hashes),
+        _ => 1.0,
+    }
+}
+
+/// So many of `buckets` that the copies are no more than the larger side, in bytes.
+fn affordable(buckets: u32, copied_share: f64, own_bytes: u64, other_bytes: u64) -> u32 {
+    let copied = copied_share * other_bytes as f64;
+    let most = own_bytes.max(other_bytes) as f64 / copied;
+    // Of nothing, there may be any number of copies; a number too large for its type is the largest.
+    match most.is_nan() {
+        true => buckets,
+        false => buckets.min(most as u32),
+    }
 }
 
 /// `hot keys spread over 64 buckets: 7 (90.0%), 9 (5.1%) of 524288 sampled rows`.
@@ -101,3 +157,19 @@ fn describe(seen: &Sample, nulls_are_hot: bool, buckets: u32) -> String {
 }
 
 const KEYS_SHOWN: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_take_no_more_than_the_larger_side() {
+        assert_eq!(affordable(64, 0.0001, 1 << 30, 1 << 20), 64);
+        assert_eq!(affordable(64, 0.0, 1 << 30, 1 << 20), 64);
+        assert_eq!(affordable(64, 1.0, 0, 0), 64);
+        // Eight keys that all are hot, and as many rows of them on the other side.
+        assert_eq!(affordable(64, 1.0, 1 << 30, 1 << 30), 1);
+        assert_eq!(affordable(64, 0.25, 1 << 30, 1 << 30), 4);
+        assert_eq!(affordable(64, 1.0, 10 << 20, 1 << 20), 10);
+    }
+}
