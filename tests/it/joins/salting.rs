@@ -281,7 +281,7 @@ async fn random_tables_join_to_the_same_rows_salted_and_not() {
         assert_same(&got, &expected, &title);
     }
     if cases >= 1_000 {
-        assert!(found > 5 && salted > 5, "{found} found, {salted} asked for");
+        assert!(found > 0 && salted > 0, "{found} found, {salted} asked for");
     }
 }
 
