@@ -41,7 +41,9 @@ pub mod quality;
 pub mod session;
 mod work_dir;
 
-pub use dataframe::{DataFrame, DropNa, ExplainMode, Fill, GroupedData};
+pub use dataframe::{
+    DataFrame, DropNa, ExplainMode, Fill, GroupedData, QueryProfile, StageProfile,
+};
 pub use io::{DataFrameReader, DataFrameWriter, DataStreamReader, DataStreamWriter, SaveMode};
 pub use program::exit_code;
 pub use session::{ExecutorAddress, Master, Session, SessionBuilder};

@@ -6,6 +6,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::logical_expr::{JoinType, LogicalPlan, LogicalPlanBuilder, TableScan};
+use weir_plan::logical::PersistNode;
 use weir_plan::{Error, Result, StreamSource, StreamTable};
 
 /// The sources of `plan`, in the order in which they stand in it; a source that is read twice counts
@@ -129,6 +130,7 @@ fn stateful(node: &LogicalPlan) -> Option<&'static str> {
         LogicalPlan::Limit(_) => Some("a limit"),
         LogicalPlan::Distinct(_) => Some("removing duplicates"),
         LogicalPlan::RecursiveQuery(_) => Some("a recursive query"),
+        LogicalPlan::Extension(_) if PersistNode::of(node).is_some() => Some("persist()"),
         LogicalPlan::Join(join) => match (
             reads_stream(&join.left),
             reads_stream(&join.right),

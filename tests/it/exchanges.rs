@@ -1,5 +1,7 @@
 //! What queries keep of themselves: `checkpoint()`, and the parts of long ones.
 
+mod persist;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

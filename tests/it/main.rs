@@ -22,6 +22,7 @@ mod delta_writes;
 mod demo;
 mod drain;
 mod exchanges;
+mod explain;
 mod faults;
 mod files;
 mod functions;

@@ -9,6 +9,7 @@ mod grouped;
 mod hint;
 mod joins;
 mod missing;
+mod persist;
 mod pivot;
 mod resolve;
 mod rows;
@@ -27,7 +28,7 @@ use crate::session::Session;
 use grouped::Grouping;
 
 pub use arguments::{IntoColumn, IntoPredicate};
-pub use explain::ExplainMode;
+pub use explain::{ExplainMode, QueryProfile, StageProfile};
 pub use grouped::GroupedData;
 pub use joins::{IntoJoinOn, IntoJoinType, JoinKey, JoinOn};
 pub use missing::{DropNa, Fill};

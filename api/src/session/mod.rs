@@ -22,6 +22,7 @@ use crate::io::{DataFrameReader, DataStreamReader};
 pub(crate) use builder::{machine_memory_bytes, runtime_env};
 
 use cluster::Executors;
+pub(crate) use cluster::with_task_metrics;
 pub(crate) use exchanges::{Broadcasts, Exchanges, Prepared};
 
 pub use builder::SessionBuilder;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::SessionContext;
+use datafusion_distributed::DistributedMetricsFormat;
 use weir_plan::{Result, STREAM_INPUT_ROWS};
 use weir_streaming::{BatchJob, BatchOutput, BatchRunner};
 
@@ -52,7 +53,8 @@ impl PlanRunner {
         let rows = collect(Arc::clone(&plan), prepared.state().task_ctx()).await?;
         let mut input_rows = 0;
         for plan in prepared.parts().iter().chain([&plan]) {
-            input_rows += stream_input_rows(&with_task_metrics(Arc::clone(plan)).await?);
+            let plan = with_task_metrics(Arc::clone(plan), DistributedMetricsFormat::Aggregated);
+            input_rows += stream_input_rows(&plan.await?);
         }
         Ok(BatchOutput { rows, input_rows })
     }

@@ -1,7 +1,7 @@
 //! What is done for one join, and why.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::compute::SortOptions;
 use datafusion::common::config::ConfigOptions;
@@ -46,6 +46,23 @@ impl fmt::Display for Chosen {
             write!(f, "; {refused}")?;
         }
         Ok(())
+    }
+}
+
+/// The joins of the last plan that was made, those at the bottom first: an extension of a session's configuration, for who wants to
+/// know them.
+#[derive(Debug, Default)]
+pub struct DecidedJoins(Mutex<Vec<Chosen>>);
+
+impl DecidedJoins {
+    pub(crate) fn put(&self, joins: Vec<Chosen>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = joins;
+    }
+
+    /// What there is.
+    #[must_use]
+    pub fn take(&self) -> Vec<Chosen> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -18,7 +18,7 @@ mod sql;
 
 pub(crate) use broadcast::BroadcastLimitCodec;
 pub use broadcast::{BroadcastLimit, NoBroadcasts, is_broadcast_too_large};
-pub use choice::Chosen;
+pub use choice::{Chosen, DecidedJoins};
 pub(crate) use decide::{Rules, decide, split_at_joins};
 pub(crate) use hint::HintPlanner;
 pub use hint::{HintNode, JoinHint};

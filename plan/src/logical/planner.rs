@@ -12,8 +12,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _};
 
+use super::persist::PersistPlanner;
 use super::write::WritePlanner;
-use crate::joins::{Chosen, HintPlanner, Rules, decide, split_at_joins};
+use crate::joins::{Chosen, DecidedJoins, HintPlanner, Rules, decide, split_at_joins};
 
 /// See the module's documentation.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +34,7 @@ impl WeirQueryPlanner {
     ///
     /// # Errors
     /// DataFusion's, when it cannot be planned.
-    pub async fn plan_with_joins(
+    async fn plan_with_joins(
         self,
         plan: &LogicalPlan,
         state: &SessionState,
@@ -66,6 +67,7 @@ fn with_rules(state: &SessionState, rules: Rules) -> SessionStateBuilder {
 fn planner() -> DefaultPhysicalPlanner {
     DefaultPhysicalPlanner::with_extension_planners(vec![
         Arc::new(WritePlanner),
+        Arc::new(PersistPlanner),
         Arc::new(HintPlanner),
     ])
 }
@@ -80,7 +82,11 @@ impl QueryPlanner for WeirQueryPlanner {
         let state = session.as_any().downcast_ref::<SessionState>();
         match state {
             Some(state) if has_joins_or_hints(plan)? => {
-                Ok(self.plan_with_joins(plan, state).await?.0)
+                let (plan, joins) = self.plan_with_joins(plan, state).await?;
+                if let Some(decided) = state.config().get_extension::<DecidedJoins>() {
+                    decided.put(joins);
+                }
+                Ok(plan)
             }
             _ => planner().create_physical_plan(plan, session).await,
         }

@@ -290,6 +290,7 @@ async fn trees_and_tables_are_printed() {
     rows.show().await.unwrap();
     rows.show_rows(1, None).await.unwrap();
     rows.explain(ExplainMode::Simple).await.unwrap();
+    rows.explain_analyze().await.unwrap();
     assert_eq!(
         rows.schema_string(),
         "root\n |-- id: long (nullable = false)"

@@ -41,6 +41,36 @@ const SHOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
         "explain_shows_the_kafka_read_and_no_secret",
     ),
     (
+        "DataFrame::explain_analyze",
+        "functions/verbs_api.rs",
+        "trees_and_tables_are_printed",
+    ),
+    (
+        "DataFrame::profile",
+        "explain.rs",
+        "profile_counts_the_rows_bytes_and_tasks_of_each_stage",
+    ),
+    (
+        "DataFrame::persist",
+        "exchanges/persist.rs",
+        "persisted_rows_are_computed_once_and_read_without_their_source_and_an_executor",
+    ),
+    (
+        "DataFrame::cache",
+        "exchanges/persist.rs",
+        "rows_persisted_of_persisted_rows_are_kept_twice_and_go_with_their_dataframes",
+    ),
+    (
+        "DataFrame::unpersist",
+        "exchanges/persist.rs",
+        "persisted_rows_are_computed_once_and_read_without_their_source_and_an_executor",
+    ),
+    (
+        "DataFrame::is_cached",
+        "exchanges/persist.rs",
+        "persisted_rows_are_computed_once_and_read_without_their_source_and_an_executor",
+    ),
+    (
         "DataFrame::salted",
         "joins/salting.rs",
         "salted_sides_join_to_the_same_rows_or_explain_says_why_not",

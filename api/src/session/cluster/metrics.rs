@@ -11,16 +11,14 @@ use weir_plan::Result;
 /// How long executors may take to report, once the rows are here.
 const REPORT_WITHIN: Duration = Duration::from_secs(5);
 
-/// `plan`, which was executed, with the metrics of its tasks. Without those of a task whose executor
+/// `plan`, which was executed, with the metrics of its tasks, as `format` says. Without those of a task whose executor
 /// was lost after its last row: they only inform.
 pub(crate) async fn with_task_metrics(
     plan: Arc<dyn ExecutionPlan>,
+    format: DistributedMetricsFormat,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     // A plan that runs in this process comes back at once, as it is.
-    let reported = rewrite_distributed_plan_with_metrics(
-        Arc::clone(&plan),
-        DistributedMetricsFormat::Aggregated,
-    );
+    let reported = rewrite_distributed_plan_with_metrics(Arc::clone(&plan), format);
     match tokio::time::timeout(REPORT_WITHIN, reported).await {
         Ok(with_metrics) => Ok(with_metrics?),
         Err(_) => {

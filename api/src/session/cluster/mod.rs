@@ -24,6 +24,6 @@ pub(super) use attachment::{Turn, attach};
 pub use executors::ExecutorAddress;
 pub(super) use executors::Executors;
 pub(super) use local::start_local;
-pub(super) use metrics::with_task_metrics;
+pub(crate) use metrics::with_task_metrics;
 pub(super) use planning::distribute;
 pub(super) use recovery::complete;

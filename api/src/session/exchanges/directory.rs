@@ -43,10 +43,6 @@ impl Directory {
         })
     }
 
-    pub(super) fn exists(&self) -> bool {
-        self.parent.is_some()
-    }
-
     /// Its URL.
     ///
     /// # Errors
@@ -56,14 +52,22 @@ impl Directory {
         made.await.map(|(url, _)| url)
     }
 
-    fn make(&self) -> Result<(Url, Option<WorkDir>)> {
-        let parent = self.parent.as_ref().ok_or_else(|| {
+    /// What it is to be made in.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, naming the setting, when the session has none.
+    pub(super) fn parent(&self) -> Result<&Url> {
+        self.parent.as_ref().ok_or_else(|| {
             Error::invalid_argument(format!(
                 "there is no place to keep rows in: set {} to a directory that the session and all \
                  executors share, or to a URL of an object store",
                 CHECKPOINT_DIR.key
             ))
-        })?;
+        })
+    }
+
+    fn make(&self) -> Result<(Url, Option<WorkDir>)> {
+        let parent = self.parent()?;
         if let Ok(path) = parent.to_file_path() {
             let dir = WorkDir::make(&path, Purpose::Checkpoints)?;
             return Ok((url_of(dir.path())?, Some(dir)));

@@ -2,7 +2,8 @@
 //!
 //! On a cluster, parts of a plan that are large (`weir.sql.durableExchangeThreshold`) and whose rows are shuffled again run first, each as a
 //! query of its own that is repeated alone. Their rows are kept ([`weir_connectors::exchange`]) and take the part's place in the plan, with
-//! their exact number: joins that come after are planned with what was measured.
+//! their exact number: joins that come after are planned with what was measured. Rows that the user asked to persist
+//! ([`PersistNode`]) are computed by the first query that needs them, in the same way, and read by the others.
 
 mod cut;
 mod directory;
@@ -20,7 +21,7 @@ use weir_connectors::ObjectStores;
 use weir_connectors::exchange::Exchange;
 use weir_plan::estimate::{estimated_bytes, read_bytes};
 use weir_plan::joins::{NoBroadcasts, is_broadcast_too_large};
-use weir_plan::logical::{WeirQueryPlanner, WriteNode};
+use weir_plan::logical::{PersistNode, WeirQueryPlanner, WriteNode};
 use weir_plan::manifest::collect_manifest;
 use weir_plan::{Error, Result, Settings};
 
@@ -125,7 +126,7 @@ impl Exchanges {
         let directory = Directory::try_new(master, settings)?;
         let threshold = settings.durable_exchange_threshold()?;
         // Who has no executors loses none.
-        let wanted = executors.is_some() && directory.exists();
+        let wanted = executors.is_some() && directory.parent().is_ok();
         Ok(Self {
             stores: Arc::clone(stores),
             executors: executors.map(Arc::clone),
@@ -150,14 +151,33 @@ impl Exchanges {
         state: SessionState,
         plan: &LogicalPlan,
     ) -> Result<Prepared> {
+        let turn = match &self.executors {
+            Some(executors) => executors.turn().await?,
+            None => None,
+        };
+        let mut prepared = self.run_parts(state, plan).await?;
+        prepared.turn = turn;
+        Ok(prepared)
+    }
+
+    /// As [`Self::prepare`], in the turn of the query that `plan` is, or is a part of.
+    async fn run_parts(&self, state: SessionState, plan: &LogicalPlan) -> Result<Prepared> {
+        let mut parts = Vec::new();
+        for persisted in PersistNode::all_in(plan)? {
+            let compute = async || {
+                let prepared = Box::pin(self.run_parts(state.clone(), persisted.input())).await?;
+                let (kept, executed) = self.keep(&prepared.state, &prepared.plan).await?;
+                parts.extend(prepared.parts.into_iter().chain([executed]));
+                Ok(kept)
+            };
+            persisted.rows().ensure(compute).await?;
+        }
+        let plan = PersistNode::replaced_in(plan.clone())?;
         let mut prepared = Prepared {
-            plan: state.optimize(plan)?,
+            plan: state.optimize(&plan)?,
             state,
-            parts: Vec::new(),
-            turn: match &self.executors {
-                Some(executors) => executors.turn().await?,
-                None => None,
-            },
+            parts,
+            turn: None,
         };
         let Some(threshold) = self.threshold else {
             return Ok(prepared);
@@ -209,6 +229,12 @@ impl Exchanges {
             }
             done => done,
         }
+    }
+
+    /// # Errors
+    /// `InvalidArgument`, naming the setting, when there is no place to keep rows in.
+    pub(crate) fn check_place(&self) -> Result<()> {
+        self.directory.parent().map(drop)
     }
 
     /// Runs `prepared` and keeps its rows; the plan that gives them.
