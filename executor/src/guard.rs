@@ -18,24 +18,42 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
     ReplaceChildrenOptions,
 };
+use datafusion_distributed::BroadcastExec;
 use futures::Stream;
 use tracing::debug;
 use weir_plan::{Error, TaskSlot};
 
 use crate::connections::marked;
 
+/// `plan` of a task, guarded. An exchange at its head stays there: the library looks for it when the task is asked for its rows, and
+/// would put another one on top of what does not look like one, which exchanges all rows twice.
+///
+/// # Errors
+/// DataFusion's, when the exchange cannot be made again.
+pub(crate) fn guarded(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    if !plan.is::<RepartitionExec>() && !plan.is::<BroadcastExec>() {
+        return Ok(Arc::new(PanicGuard::new(plan)));
+    }
+    let inputs = plan.children().into_iter().map(Arc::clone);
+    let inputs = inputs.map(|input| Arc::new(PanicGuard::new(input)) as Arc<dyn ExecutionPlan>);
+    let inputs = inputs.collect();
+    let recompute = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    plan.replace_children(inputs, recompute)
+}
+
 /// Stands for `plan`: its name, children and metrics, so that metrics are matched as if it were not here.
 #[derive(Debug)]
-pub(crate) struct PanicGuard {
+struct PanicGuard {
     plan: Arc<dyn ExecutionPlan>,
 }
 
 impl PanicGuard {
-    pub(crate) fn new(plan: Arc<dyn ExecutionPlan>) -> Self {
+    fn new(plan: Arc<dyn ExecutionPlan>) -> Self {
         Self { plan }
     }
 }
@@ -265,6 +283,17 @@ mod tests {
             error.to_string().contains("Panicking panicked: row 1"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn exchange_at_the_head_stays_there_and_what_it_takes_is_guarded() {
+        let input = Arc::new(Panicking::new());
+        let exchange = RepartitionExec::try_new(input, Partitioning::RoundRobinBatch(3)).unwrap();
+        let plan = guarded(Arc::new(exchange)).unwrap();
+        assert!(plan.is::<RepartitionExec>());
+        let stream = plan.execute(0, Arc::default()).unwrap();
+        let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(error.to_string().contains("panicked"), "{error}");
     }
 
     #[tokio::test]

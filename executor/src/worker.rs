@@ -15,7 +15,7 @@ use weir_plan::settings::operator_memory_bytes;
 use weir_plan::{Error, TaskSlot, WeirCodec};
 
 use crate::channels::Channels;
-use crate::guard::PanicGuard;
+use crate::guard::guarded;
 use crate::memory::SessionMemory;
 use crate::stores::StoresOfSessions;
 
@@ -106,8 +106,7 @@ impl WorkerSessionBuilder for TaskSession {
             .with_distributed_channel_resolver(self.channels.clone())
             .with_distributed_worker_plan_rewrite_handler(
                 |event: WorkerPlanRewriteEvent<'_>| -> Result<_, DataFusionError> {
-                    let guarded = Arc::new(PanicGuard::new(event.plan));
-                    Ok(WorkerPlanRewriteEventResponse::new(guarded))
+                    Ok(WorkerPlanRewriteEventResponse::new(guarded(event.plan)?))
                 },
             )
             .build())

@@ -17,6 +17,7 @@ use weir_proto::nodes::ExtensionNode;
 use crate::error::{Error, Result};
 use crate::functions::registry;
 use crate::joins::{BroadcastLimitCodec, SaltCodec};
+use crate::partitioning::{CoalesceCodec, PartitionsCodec, SlotCodec};
 
 const MAGIC: &[u8; 5] = b"WEIR1";
 
@@ -54,6 +55,9 @@ impl WeirCodec {
     pub fn new(mut nodes: Vec<Arc<dyn NodeCodec>>) -> Self {
         nodes.push(Arc::new(SaltCodec));
         nodes.push(Arc::new(BroadcastLimitCodec));
+        nodes.push(Arc::new(SlotCodec));
+        nodes.push(Arc::new(PartitionsCodec));
+        nodes.push(Arc::new(CoalesceCodec));
         Self { nodes }
     }
 }

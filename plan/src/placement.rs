@@ -9,6 +9,10 @@ pub struct TaskSlot {
     pub count: usize,
 }
 
+/// How many tasks a stage of the session's plans has at most. Without it, one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StageTasks(pub usize);
+
 /// Plans of the session may be sent to other processes: what cannot travel is refused when it is planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteTasks;

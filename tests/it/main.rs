@@ -34,6 +34,7 @@ mod kill;
 mod layers;
 mod object_stores;
 mod offsets;
+mod partitions;
 mod pipeline;
 mod records;
 mod registry;

@@ -9,6 +9,7 @@ mod grouped;
 mod hint;
 mod joins;
 mod missing;
+mod partitions;
 mod persist;
 mod pivot;
 mod resolve;

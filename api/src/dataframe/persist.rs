@@ -35,15 +35,14 @@ impl DataFrame {
 
     /// The dataframe as it was before [`Self::persist`]. What was kept goes once no running query reads it; other dataframes that
     /// are made of the persisted one compute its rows again. A dataframe that is not persisted stays as it is.
-    ///
-    /// # Errors
-    /// None yet.
-    pub async fn unpersist(self) -> Result<Self> {
+    pub async fn unpersist(self) -> Self {
         let Some(node) = PersistNode::of(self.plan()).cloned() else {
-            return Ok(self);
+            return self;
         };
         node.rows().release().await;
-        self.map_plan(|_| Ok(node.input().clone()))
+        let (state, _) = self.inner.into_parts();
+        let inner = datafusion::dataframe::DataFrame::new(state, node.input().clone());
+        Self::new(self.session, inner)
     }
 
     /// Whether [`Self::persist`] was the last that was done to it. PySpark's `DataFrame.is_cached`.

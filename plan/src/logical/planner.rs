@@ -15,6 +15,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _}
 use super::persist::PersistPlanner;
 use super::write::WritePlanner;
 use crate::joins::{Chosen, DecidedJoins, HintPlanner, Rules, decide, split_at_joins};
+use crate::partitioning::{RepartitionNode, RepartitionPlanner, exchanged};
 
 /// See the module's documentation.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +57,7 @@ impl WeirQueryPlanner {
         let decided = decide(chosen, state, self.find_skew).await?;
         let after = with_rules(state, after).build();
         let plan = planner.optimize_physical_plan(decided.plan, &after, |_, _| {})?;
-        Ok((plan, decided.joins))
+        Ok((exchanged(plan)?, decided.joins))
     }
 }
 
@@ -69,6 +70,7 @@ fn planner() -> DefaultPhysicalPlanner {
         Arc::new(WritePlanner),
         Arc::new(PersistPlanner),
         Arc::new(HintPlanner),
+        Arc::new(RepartitionPlanner),
     ])
 }
 
@@ -81,8 +83,14 @@ impl QueryPlanner for WeirQueryPlanner {
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let state = session.as_any().downcast_ref::<SessionState>();
         match state {
-            Some(state) if has_joins_or_hints(plan)? => {
-                let (plan, joins) = self.plan_with_joins(plan, state).await?;
+            Some(state) if !is_explained(plan) && exists(plan, is_join_or_own)? => {
+                let mut state = state.clone();
+                if exists(plan, RepartitionNode::is)? {
+                    // Who says how many partitions there are is not to find more of them above.
+                    let optimizer = &mut state.config_mut().options_mut().optimizer;
+                    optimizer.enable_round_robin_repartition = false;
+                }
+                let (plan, joins) = self.plan_with_joins(plan, &state).await?;
                 if let Some(decided) = state.config().get_extension::<DecidedJoins>() {
                     decided.put(joins);
                 }
@@ -93,14 +101,23 @@ impl QueryPlanner for WeirQueryPlanner {
     }
 }
 
-/// Not of a plan that is only explained: the planner makes that text of its own rules.
-fn has_joins_or_hints(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
-    if matches!(plan, LogicalPlan::Explain(_)) {
-        return Ok(false);
-    }
+/// The planner makes the text of a plan that is only explained of its own rules.
+fn is_explained(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Explain(_))
+}
+
+fn is_join_or_own(node: &LogicalPlan) -> bool {
+    matches!(node, LogicalPlan::Join(_) | LogicalPlan::Extension(_))
+}
+
+/// Whether `wanted` is true of a node of `plan`, or of its subqueries.
+fn exists(
+    plan: &LogicalPlan,
+    wanted: impl Fn(&LogicalPlan) -> bool,
+) -> Result<bool, DataFusionError> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        found |= matches!(node, LogicalPlan::Join(_) | LogicalPlan::Extension(_));
+        found |= wanted(node);
         Ok(match found {
             true => TreeNodeRecursion::Stop,
             false => TreeNodeRecursion::Continue,

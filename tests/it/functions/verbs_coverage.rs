@@ -1,7 +1,9 @@
 //! No public verb lacks a test.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use weir_tests::files::files_under;
 
 /// Verbs that no golden case can show, with the test that does: a file under `tests/it` and its function.
 const SHOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
@@ -69,6 +71,21 @@ const SHOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
         "DataFrame::is_cached",
         "exchanges/persist.rs",
         "persisted_rows_are_computed_once_and_read_without_their_source_and_an_executor",
+    ),
+    (
+        "DataFrame::repartition",
+        "partitions.rs",
+        "repartition_writes_as_many_files_of_about_as_many_rows",
+    ),
+    (
+        "DataFrame::repartition_by",
+        "partitions.rs",
+        "repartition_by_columns_keeps_their_rows_together_in_spark_s_partition",
+    ),
+    (
+        "DataFrame::coalesce",
+        "partitions.rs",
+        "coalesce_writes_no_more_files_and_exchanges_nothing",
     ),
     (
         "DataFrame::salted",
@@ -226,16 +243,10 @@ fn body_of<'a>(text: &'a str, test: &str) -> &'a str {
 /// `Type::method` of every public method of the types a program calls verbs on.
 fn public_verbs() -> BTreeSet<String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../api/src");
-    let mut files: Vec<PathBuf> = Vec::new();
-    for folder in ["dataframe", "session"] {
-        let entries = std::fs::read_dir(sources.join(folder)).unwrap();
-        files.extend(entries.map(|entry| entry.unwrap().path()));
-    }
+    let folders = ["dataframe", "session"].map(|folder| sources.join(folder));
+    let files = folders.iter().flat_map(|folder| files_under(folder, ".rs"));
     let mut verbs = BTreeSet::new();
-    for file in files
-        .iter()
-        .filter(|file| file.extension().is_some_and(|e| e == "rs"))
-    {
+    for file in files {
         let mut owner = None;
         for line in std::fs::read_to_string(file).unwrap().lines() {
             if line.starts_with("impl") {

@@ -46,7 +46,7 @@ pub struct QueryProfile {
 /// The tasks of one stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageProfile {
-    /// Its topmost node, and a join or aggregation in it.
+    /// Its topmost node, and the joins and aggregations in it.
     pub what: String,
     /// Those that have measured something.
     pub tasks: usize,
@@ -165,7 +165,12 @@ impl Stage {
             self.rows = metrics.output_rows().map(|rows| rows as u64);
         }
         self.spilled += metrics.spilled_bytes().unwrap_or_default() as u64;
-        for metric in metrics.iter() {
+        // An exchange gives its rows to more tasks, or fewer, than it takes them from: those are the stage's.
+        let is_exchange = plan.is::<RepartitionExec>();
+        let of_stage = |metric: &&Arc<Metric>| {
+            !is_exchange || !matches!(metric.value(), MetricValue::ElapsedCompute(_))
+        };
+        for metric in metrics.iter().filter(of_stage) {
             self.measure(metric);
         }
     }
@@ -197,11 +202,12 @@ impl Stage {
         let mut times: Vec<Duration> = self.times.into_values().collect();
         times.sort_unstable();
         let is_heavy = |name: &&String| name.contains("Join") || name.contains("Aggregate");
-        let mut what: Vec<&str> = self.names.first().map(String::as_str).into_iter().collect();
-        let heavy = self.names.iter().skip(1).find(is_heavy);
-        what.extend(heavy.map(String::as_str));
+        let first = self.names.first().into_iter();
+        let heavy = self.names.iter().skip(1).filter(is_heavy);
+        let mut what: Vec<&str> = first.chain(heavy).map(String::as_str).collect();
+        what.dedup();
         StageProfile {
-            what: what.join(" .. "),
+            what: what.join(", "),
             tasks: times.len(),
             rows: self.rows.unwrap_or_default(),
             received_bytes: self.received,

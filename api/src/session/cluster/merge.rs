@@ -1,4 +1,5 @@
-//! Rows in order leave a task by one stream.
+//! What is known only once a plan is distributed: how many partitions its exchanges by slots have
+//! ([`weir_plan::partitioning`]), and that rows in order leave a task by one stream.
 //!
 //! Whoever takes rows from a task gets those of all its partitions by one connection, and buffers so many of them
 //! (64 MiB, of itself). A merge that waits for the first row of one partition, while the rows of another have filled the buffer,
@@ -18,13 +19,18 @@ use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties as _, ReplaceChildrenOptions,
 };
-use datafusion_distributed::{NetworkBoundary as _, NetworkCoalesceExec, Stage};
+use datafusion_distributed::{
+    NetworkBoundary as _, NetworkCoalesceExec, Stage, get_distributed_worker_resolver,
+};
+use weir_plan::partitioning::fit_slots;
+use weir_plan::{Error, StageTasks};
 
 /// Plans as `planner` does, and merges in tasks.
 #[derive(Debug)]
@@ -39,8 +45,16 @@ impl QueryPlanner for MergeInTasks {
         plan: &LogicalPlan,
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let plan = self.planner.create_physical_plan(plan, session).await?;
-        Ok(plan.transform_up(merge_in_tasks)?.data)
+        let state = session.as_any().downcast_ref::<SessionState>();
+        let state = state.ok_or_else(|| Error::internal("a session of another kind"))?;
+        let mut state = state.clone();
+        let executors = get_distributed_worker_resolver(state.config())?.get_urls()?;
+        state
+            .config_mut()
+            .set_extension(Arc::new(StageTasks(executors.len())));
+        let plan = self.planner.create_physical_plan(plan, &state).await?;
+        let plan = plan.transform_up(|plan| merge_in_tasks(plan)?.transform_data(fit_slots))?;
+        Ok(plan.data)
     }
 }
 

@@ -16,6 +16,7 @@ mod leaves;
 mod local;
 mod merge;
 mod metrics;
+mod partitions;
 mod planning;
 mod recovery;
 mod whole;

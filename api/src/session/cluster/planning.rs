@@ -18,6 +18,7 @@ use weir_plan::{Error, RemoteTasks, Result, Settings, WeirCodec};
 use super::executors::{ExecutorAddress, Executors, Living};
 use super::leaves::{desired_tasks, share_leaf};
 use super::merge::MergeInTasks;
+use super::partitions::tasks_of_partitions;
 use super::whole::keep_whole;
 
 /// Of rows that a task has been sent through one exchange and has not taken yet, from all executors together. The
@@ -53,6 +54,7 @@ pub(crate) fn distribute(
         .with_distributed_user_codec(WeirCodec::new(node_codecs()))
         .with_distributed_desired_task_count_handler(keep_whole)
         .with_distributed_desired_task_count_handler(desired_tasks(threads))
+        .with_distributed_desired_task_count_handler(tasks_of_partitions)
         .with_distributed_scale_up_leaf_node_handler(share_leaf)
         .with_distributed_file_scan_config_bytes_per_partition(bytes_per_partition)
         .map_err(|error| Error::from(error).context(MAX_PARTITION_BYTES.key))?

@@ -1,0 +1,274 @@
+//! `repartition` and `coalesce`: rows are in as many partitions, and files, as was said, wherever they run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use weir::datafusion::arrow::array::AsArray as _;
+use weir::datafusion::arrow::datatypes::Int64Type;
+use weir::datafusion::arrow::util::pretty::pretty_format_batches;
+use weir::functions::{hash, pmod};
+use weir::prelude::*;
+use weir::{ErrorKind, ExplainMode};
+use weir_tests::files::{TempLake, files_under};
+
+use crate::cluster::{facts, view};
+
+const MASTERS: &[&str] = &["local[2]", "local-cluster[2,1]", "local-cluster[3,2]"];
+
+async fn session(master: &str) -> Session {
+    let session = Session::builder()
+        .master(master)
+        .config(
+            "weir.executor.program",
+            env!("CARGO_BIN_EXE_weir-test-node"),
+        )
+        .config("weir.sql.files.maxPartitionBytes", 1)
+        .config("weir.sql.shuffle.partitions", 4);
+    session.create().await.unwrap()
+}
+
+/// The values of column `column` in each file that `rows` are written to.
+async fn written(rows: DataFrame, column: &str, place: &Path) -> Vec<Vec<i64>> {
+    let session = rows.session().clone();
+    let path = place.display().to_string();
+    rows.write().format("parquet").save(&path).await.unwrap();
+    let mut files = Vec::new();
+    for file in files_under(place, ".parquet") {
+        let file = file.display().to_string();
+        let rows = session.read().parquet(&file).await.unwrap();
+        let rows = rows.select([column]).unwrap().collect().await.unwrap();
+        let values = rows.iter().flat_map(|batch| {
+            batch
+                .column(0)
+                .as_primitive::<Int64Type>()
+                .values()
+                .to_vec()
+        });
+        files.push(values.collect());
+    }
+    std::fs::remove_dir_all(place).unwrap();
+    files
+}
+
+fn total(files: &[Vec<i64>]) -> usize {
+    files.iter().map(Vec::len).sum()
+}
+
+async fn shown(rows: &DataFrame) -> String {
+    let rows = rows.collect().await.unwrap();
+    pretty_format_batches(&rows).unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repartition_writes_as_many_files_of_about_as_many_rows() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    for master in MASTERS {
+        let session = session(master).await;
+        view(&session, &facts).await;
+        for partitions in [1, 2, 3, 5, 8] {
+            let rows = session
+                .sql("select id from facts where id < 10000")
+                .await
+                .unwrap();
+            let rows = rows.repartition(partitions).unwrap();
+            let files = written(rows, "id", &lake.table("written")).await;
+            assert_eq!(files.len(), partitions, "{master}");
+            assert_eq!(total(&files), 10_000, "{master}");
+            let mean = 10_000 / partitions;
+            for file in &files {
+                // Each partition that was read begins with another.
+                assert!(
+                    file.len().abs_diff(mean) <= 64,
+                    "{master}: {} of {mean}",
+                    file.len()
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repartition_by_columns_keeps_their_rows_together_in_spark_s_partition() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    for master in MASTERS {
+        let session = session(master).await;
+        view(&session, &facts).await;
+        let rows = session.sql("select id, bucket from facts").await.unwrap();
+        let count = rows.count().await.unwrap();
+        let number = pmod(hash(vec![col("bucket")]), lit(5));
+        let numbered = rows.clone().with_column("number", number).unwrap();
+        let numbers = numbered
+            .select(["bucket", "number"])
+            .unwrap()
+            .distinct()
+            .unwrap();
+        let numbers: BTreeMap<i64, i64> = {
+            let number = col("number");
+            let number = weir::datafusion::logical_expr::cast(
+                number,
+                weir::datafusion::arrow::datatypes::DataType::Int64,
+            );
+            let numbers = numbers.with_column("number", number).unwrap();
+            let batches = numbers.collect().await.unwrap();
+            let pairs = batches.iter().flat_map(|batch| {
+                let columns = [0, 1].map(|at| batch.column(at).as_primitive::<Int64Type>());
+                let [buckets, numbers] = columns.map(|column| column.values().to_vec());
+                buckets.into_iter().zip(numbers).collect::<Vec<_>>()
+            });
+            pairs.collect()
+        };
+        let rows = rows.repartition_by(5, ["bucket"]).unwrap();
+        let files = written(rows, "bucket", &lake.table("written")).await;
+        assert_eq!(files.len(), 5, "{master}");
+        assert_eq!(total(&files) as u64, count, "{master}");
+        let mut seen = Vec::new();
+        for file in files {
+            let mut of_file: Vec<i64> = file.iter().map(|bucket| numbers[bucket]).collect();
+            of_file.dedup();
+            assert_eq!(of_file.len(), 1, "{master}: {of_file:?}");
+            seen.extend(of_file);
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1, 2, 3, 4], "{master}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn coalesce_writes_no_more_files_and_exchanges_nothing() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    for master in MASTERS {
+        let session = session(master).await;
+        view(&session, &facts).await;
+        let rows = session.sql("select id from facts").await.unwrap();
+        let count = rows.count().await.unwrap();
+        let before = written(rows.clone(), "id", &lake.table("written"))
+            .await
+            .len();
+        assert!(before >= 3, "{master}: {before}");
+        for partitions in [1, 2, 3, 100] {
+            let rows = rows.clone().coalesce(partitions).unwrap();
+            let plan = rows.explain_string(ExplainMode::Simple).await.unwrap();
+            assert!(!plan.contains("RepartitionExec"), "{plan}");
+            let rows = rows.with_column("id", col("id") + lit(1)).unwrap();
+            let files = written(rows, "id", &lake.table("written")).await;
+            assert!(files.len() <= partitions, "{master}: {}", files.len());
+            assert!(files.len() == partitions || partitions > 1, "{master}");
+            assert_eq!(total(&files) as u64, count, "{master}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repartitioned_rows_are_those_that_were_there_whatever_comes_after() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    for master in MASTERS {
+        let session = session(master).await;
+        view(&session, &facts).await;
+        let plain = session
+            .sql("select id, bucket, amount from facts")
+            .await
+            .unwrap();
+        let read = plain.clone();
+        let of = |how: &str| match how {
+            "plain" => read.clone(),
+            "turns" => read.clone().repartition(3).unwrap(),
+            "one" => read.clone().repartition(1).unwrap(),
+            "by" => read
+                .clone()
+                .repartition_by(2, [col("bucket") % lit(7), col("id")])
+                .unwrap(),
+            "together" => read.clone().coalesce(2).unwrap(),
+            "twice" => read
+                .clone()
+                .repartition(2)
+                .unwrap()
+                .coalesce(1)
+                .unwrap()
+                .repartition(4)
+                .unwrap(),
+            other => panic!("{other}"),
+        };
+        let queries: &[(&str, fn(DataFrame) -> DataFrame)] = &[
+            ("filtered, other columns", |rows| {
+                let rows = rows.filter("bucket = 3").unwrap();
+                rows.select(["amount"]).unwrap().sort(["amount"]).unwrap()
+            }),
+            ("no columns", |rows| {
+                rows.agg([weir::functions::count(lit(1)).alias("n")])
+                    .unwrap()
+            }),
+            ("grouped", |rows| {
+                let sum = weir::functions::sum(col("amount")).alias("sum");
+                let rows = rows.group_by(["bucket"]).agg([sum]).unwrap();
+                rows.sort(["bucket"]).unwrap()
+            }),
+            ("joined", |rows| {
+                let other = rows.clone().filter("id % 10 = 0").unwrap();
+                let other = other
+                    .select([col("id"), col("bucket").alias("other")])
+                    .unwrap();
+                let rows = rows.join(other.repartition_by(3, ["id"]).unwrap(), "id", "inner");
+                rows.unwrap().sort(["id"]).unwrap()
+            }),
+            ("limited", |rows| {
+                rows.sort([col("id").desc()]).unwrap().limit(7).unwrap()
+            }),
+        ];
+        for (name, query) in queries {
+            let expected = shown(&query(of("plain"))).await;
+            for how in ["turns", "one", "by", "together", "twice"] {
+                assert_eq!(
+                    shown(&query(of(how))).await,
+                    expected,
+                    "{master}: {name}, {how}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repartition_by_a_column_of_the_engine_s_own_name_keeps_it() {
+    let session = session("local[2]").await;
+    let rows = session.range(0, 10, 1).unwrap();
+    let rows = rows.select([
+        col("id").alias("__weir_partition"),
+        col("id").alias("__weir_slot"),
+    ]);
+    let rows = rows
+        .unwrap()
+        .repartition_by(3, ["__weir_partition"])
+        .unwrap();
+    let rows = rows.sort(["__weir_slot"]).unwrap();
+    let columns = rows.schema().fields().len();
+    assert_eq!((rows.count().await.unwrap(), columns), (10, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_cannot_be_are_refused_with_their_number() {
+    let session = session("local[2]").await;
+    let rows = || session.range(0, 10, 1).unwrap();
+    for (error, said) in [
+        (
+            rows().repartition(0),
+            "repartition(0): rows are in at least 1 partition",
+        ),
+        (rows().repartition(10_001), "at most 10000"),
+        (rows().coalesce(0), "coalesce(0)"),
+        (rows().repartition_by(0, ["id"]), "repartition(0)"),
+        (
+            rows().repartition_by(2, Vec::<&str>::new()),
+            "repartition by no columns",
+        ),
+    ] {
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    let error = rows().repartition_by(2, ["idd"]).unwrap_err();
+    assert!(error.to_string().contains("did you mean \"id\""), "{error}");
+}
