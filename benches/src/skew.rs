@@ -63,8 +63,10 @@ pub async fn measure(arguments: Arguments) -> Result<()> {
     let temporary = tempfile::tempdir().expect("a temporary directory");
     let directory = arguments.keep.as_deref().unwrap_or(temporary.path());
     write_tables(directory, arguments.rows).await?;
-    println!("| master | keys | salted | not salted | not / salted | salted / uniform |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "| master | keys | salted | not salted | not / salted | salted / uniform | max / median task time of the join: salted | not salted |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
     for master in &arguments.masters {
         let mut measured = Vec::new();
         for (table, title, _) in KEYS {
@@ -81,12 +83,15 @@ pub async fn measure(arguments: Arguments) -> Result<()> {
                     return Err(Error::internal(format!("{title}: other rows when salted")));
                 }
             }
-            measured.push((title, median(&salted[1..]), median(&plain[1..])));
+            let times = (median(&salted[1..]), median(&plain[1..]));
+            measured.push((title, times, skew_of(&on).await?, skew_of(&off).await?));
         }
-        let uniform = measured.last().map_or(f64::NAN, |(_, salted, _)| *salted);
-        for (title, salted, plain) in measured {
+        let uniform = measured
+            .last()
+            .map_or(f64::NAN, |(_, (salted, _), ..)| *salted);
+        for (title, (salted, plain), salted_skew, plain_skew) in measured {
             println!(
-                "| {master} | {title} | {salted:.2} s | {plain:.2} s | {:.2} | {:.2} |",
+                "| {master} | {title} | {salted:.2} s | {plain:.2} s | {:.2} | {:.2} | {salted_skew:.1} | {plain_skew:.1} |",
                 plain / salted,
                 salted / uniform
             );
@@ -147,6 +152,22 @@ async fn run(session: &Session) -> Result<(String, f64)> {
     let rows = pretty_format_batches(&rows)
         .map_err(|error| Error::internal("rows have no form as text").with_source(error))?;
     Ok((rows.to_string(), elapsed.as_secs_f64()))
+}
+
+/// How many times longer the slowest task of the join took than the one in the middle.
+async fn skew_of(session: &Session) -> Result<f64> {
+    let profile = session.sql(QUERY).await?.profile().await?;
+    let stages = profile.to_string();
+    eprintln!(
+        "{}",
+        stages.split("== Stages ==").nth(1).unwrap_or_default()
+    );
+    let join = profile
+        .stages
+        .iter()
+        .find(|stage| stage.what.contains("HashJoin"));
+    join.map(weir::StageProfile::skew)
+        .ok_or_else(|| Error::internal(format!("no join in\n{profile}")))
 }
 
 fn median(runs: &[f64]) -> f64 {

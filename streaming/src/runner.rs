@@ -36,4 +36,12 @@ pub trait BatchRunner: Debug + Send + Sync {
     /// # Errors
     /// Whatever its nodes report; the rows of a failed attempt are never returned.
     async fn run(&self, job: BatchJob) -> Result<BatchOutput>;
+
+    /// `plan` of a batch of a stream, whose other tables are to be read as they are now. Of tables that do not change, the same.
+    ///
+    /// # Errors
+    /// What reading their logs reports, and `InvalidPlan` when they do not fit the plan any more.
+    async fn refresh(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        Ok(plan)
+    }
 }

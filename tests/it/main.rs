@@ -42,5 +42,6 @@ mod security;
 mod sessions;
 mod silver;
 mod stream;
+mod stream_joins;
 mod tidy;
 mod transactions;

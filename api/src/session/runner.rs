@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::SessionContext;
 use datafusion_distributed::DistributedMetricsFormat;
+use weir_connectors::delta::refreshed;
 use weir_plan::{Result, STREAM_INPUT_ROWS};
 use weir_streaming::{BatchJob, BatchOutput, BatchRunner};
 
@@ -76,6 +78,10 @@ impl BatchRunner for PlanRunner {
         exchanges
             .complete(|broadcasts| Self::attempt(&prepared, broadcasts))
             .await
+    }
+
+    async fn refresh(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        refreshed(plan).await
     }
 }
 

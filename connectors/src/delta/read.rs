@@ -13,7 +13,8 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use deltalake::DeltaTable;
 use deltalake::kernel::Snapshot;
-use deltalake::logstore::LogStoreRef;
+use deltalake::logstore::{LogStore as _, LogStoreRef};
+use tokio::sync::Mutex;
 use url::Url;
 use weir_plan::{Error, ErrorKind, Options, RemoteTasks, Result};
 
@@ -52,11 +53,14 @@ pub async fn read_version(
     let url = table_url(location)?;
     let log_store = log_store(&url, stores)?;
     match load(&url, &log_store, version).await {
-        Ok(read) => Ok(read),
+        Ok((version, read)) => Ok((version, read)),
         Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
         Err(_) if is_vacant(&log_store).await => Err(no_table(&url)),
         // It may have been made between the two looks at it.
-        Err(_) => load(&url, &log_store, version).await,
+        Err(_) => {
+            let (version, read) = load(&url, &log_store, version).await?;
+            Ok((version, read))
+        }
     }
 }
 
@@ -64,7 +68,8 @@ async fn load(
     url: &Url,
     log_store: &LogStoreRef,
     version: ReadVersion,
-) -> Result<(u64, Arc<dyn TableProvider>)> {
+) -> Result<(u64, Arc<DeltaRead>)> {
+    let newest = version == ReadVersion::Newest;
     let version = match version {
         ReadVersion::Newest => None,
         ReadVersion::Version(version) => Some(version),
@@ -92,6 +97,8 @@ async fn load(
         log_store: Arc::clone(log_store),
         snapshot,
         scan,
+        newest,
+        newer: Mutex::default(),
     };
     Ok((version, Arc::new(read)))
 }
@@ -104,6 +111,10 @@ pub(super) struct DeltaRead {
     log_store: LogStoreRef,
     snapshot: Snapshot,
     scan: Arc<dyn TableProvider>,
+    /// Whether no version was asked for.
+    newest: bool,
+    /// The newest that was found since.
+    newer: Mutex<Option<Arc<DeltaRead>>>,
 }
 
 impl DeltaRead {
@@ -117,6 +128,28 @@ impl DeltaRead {
 
     pub(super) fn partition_columns(&self) -> &[String] {
         self.snapshot.metadata().partition_columns()
+    }
+
+    /// The table at its newest version, if no version was asked for and there is a newer one.
+    ///
+    /// # Errors
+    /// `Storage` and the like when its log cannot be read.
+    pub(super) async fn newer(&self) -> Result<Option<Arc<Self>>> {
+        if !self.newest {
+            return Ok(None);
+        }
+        let mut newer = self.newer.lock().await;
+        let known = newer
+            .as_ref()
+            .map_or(self.version(), |newer| newer.version());
+        let version = self.log_store.get_latest_version(known).await;
+        let version =
+            version.map_err(|error| table_error(&self.url, "reading the log of", error))?;
+        if version > known {
+            let (_, now) = load(&self.url, &self.log_store, ReadVersion::Newest).await?;
+            *newer = Some(now);
+        }
+        Ok(newer.clone())
     }
 
     /// How many files the version has.

@@ -157,6 +157,7 @@ impl BatchContext {
         }
         let plan = bind_tables(self.spec.plan.clone(), &tables)?;
         let plan = bind_pinned(plan, &batch.parameters)?;
+        let plan = self.spec.runner.refresh(plan).await?;
         let schema = Arc::clone(plan.schema().inner());
         let step = self.spec.sink.write_step(schema).await?;
         Ok(BatchJob {
