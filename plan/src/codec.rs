@@ -17,7 +17,7 @@ use weir_proto::nodes::ExtensionNode;
 use crate::error::{Error, Result};
 use crate::functions::registry;
 use crate::joins::{BroadcastLimitCodec, SaltCodec};
-use crate::partitioning::{CoalesceCodec, PartitionsCodec, SlotCodec};
+use crate::partitioning::{CoalesceCodec, PartitionsCodec, SlotCodec, SmallPartitionsCodec};
 
 const MAGIC: &[u8; 5] = b"WEIR1";
 
@@ -58,6 +58,7 @@ impl WeirCodec {
         nodes.push(Arc::new(SlotCodec));
         nodes.push(Arc::new(PartitionsCodec));
         nodes.push(Arc::new(CoalesceCodec));
+        nodes.push(Arc::new(SmallPartitionsCodec));
         Self { nodes }
     }
 }

@@ -136,6 +136,117 @@ async fn repartition_by_columns_keeps_their_rows_together_in_spark_s_partition()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn repartition_by_range_writes_files_whose_ranges_do_not_overlap() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    for master in MASTERS {
+        let session = session(master).await;
+        view(&session, &facts).await;
+        let rows = session
+            .sql("select id, bucket from facts where id < 50000")
+            .await
+            .unwrap();
+        let ranges = |rows: &DataFrame| rows.clone().repartition_by_range(4, ["id"]).unwrap();
+        let files = written(ranges(&rows), "id", &lake.table("written")).await;
+        assert_eq!((files.len(), total(&files)), (4, 50_000), "{master}");
+        let bounds = files.iter().map(|file| {
+            let bounds = (
+                file.iter().min().copied(),
+                file.iter().max().copied(),
+                file.len(),
+            );
+            assert!(bounds.2.abs_diff(12_500) < 1_500, "{master}: {bounds:?}");
+            bounds
+        });
+        let mut bounds: Vec<_> = bounds.collect();
+        bounds.sort_unstable();
+        assert!(
+            bounds.windows(2).all(|pair| pair[0].1 < pair[1].0),
+            "{master}: {bounds:?}"
+        );
+
+        // The same rows, whatever comes after, and twice.
+        let twice = ranges(&ranges(&rows)).filter("bucket = 5").unwrap();
+        let expected = rows
+            .clone()
+            .filter("bucket = 5")
+            .unwrap()
+            .sort(["id"])
+            .unwrap();
+        let got = twice.sort(["id"]).unwrap();
+        assert_eq!(shown(&got).await, shown(&expected).await, "{master}");
+
+        // A key that half of the rows have has one partition; nulls come last if they are to.
+        let skewed = "select case when id % 2 = 0 then cast(null as bigint) else id end as id from facts where id < 1000";
+        let skewed = session.sql(skewed).await.unwrap();
+        let by = [col("id").desc_nulls_last()];
+        let skewed = skewed.repartition_by_range(4, by).unwrap();
+        let nulls = skewed.with_column(
+            "id",
+            weir::functions::coalesce(vec![col("id"), lit(-1_i64)]),
+        );
+        let files = written(nulls.unwrap(), "id", &lake.table("written")).await;
+        assert_eq!(total(&files), 1000, "{master}");
+        let with_nulls = files.iter().filter(|file| file.contains(&-1)).count();
+        assert_eq!(
+            with_nulls,
+            1,
+            "{master}: {:?}",
+            files.iter().map(Vec::len).collect::<Vec<_>>()
+        );
+        assert!(files.len() >= 2, "{master}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_partitions_of_shuffled_rows_are_written_together_unless_asked_for() {
+    const GROUPED: &str = "select bucket, count(*) as n from facts group by bucket";
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    for (master, tasks) in [("local[2]", 1), ("local-cluster[2,1]", 2)] {
+        for (key, value, files_of) in [
+            ("enabled", "true", 1..=tasks),
+            ("enabled", "false", 4..=4 * tasks),
+            // Nothing is smaller than this.
+            ("minPartitionSize", "0", 4..=4 * tasks),
+        ] {
+            let session = Session::builder()
+                .master(master)
+                .config(
+                    "weir.executor.program",
+                    env!("CARGO_BIN_EXE_weir-test-node"),
+                )
+                .config("weir.sql.shuffle.partitions", 4)
+                .config(format!("weir.sql.adaptive.coalescePartitions.{key}"), value);
+            let session = session.create().await.unwrap();
+            view(&session, &facts).await;
+            let rows = session.sql(GROUPED).await.unwrap();
+            let files = written(rows.clone(), "bucket", &lake.table("written")).await;
+            let lengths: Vec<usize> = files.iter().map(Vec::len).collect();
+            let case = format!("{master}, {key} {value}: {lengths:?}");
+            // As in Spark, the first partition writes the columns, if it has no rows.
+            let filled = lengths.iter().filter(|rows| **rows > 0).count();
+            assert!(files_of.contains(&filled), "{case}");
+            let mut buckets: Vec<i64> = files.into_iter().flatten().collect();
+            buckets.sort_unstable();
+            assert_eq!(buckets, (0..97).collect::<Vec<_>>(), "{case}");
+            let asked = rows.repartition(3).unwrap();
+            assert_eq!(
+                written(asked, "bucket", &lake.table("written")).await.len(),
+                3,
+                "{case}"
+            );
+        }
+    }
+    for (key, value) in [("enabled", "maybe"), ("minPartitionSize", "much")] {
+        let key = format!("weir.sql.adaptive.coalescePartitions.{key}");
+        let session = Session::builder().master("local[1]").config(&key, value);
+        let error = session.create().await.unwrap_err().to_string();
+        assert!(error.contains(&key) && error.contains(value), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn coalesce_writes_no_more_files_and_exchanges_nothing() {
     let lake = TempLake::new();
     let facts = facts(&lake).await;

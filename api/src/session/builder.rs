@@ -244,6 +244,9 @@ fn context(
     if let Some(skew) = settings.skew_join()? {
         config.set_extension(Arc::new(skew));
     }
+    if let Some(small) = settings.small_partitions()? {
+        config.set_extension(Arc::new(small));
+    }
     for (key, value) in settings.datafusion() {
         config.options_mut().set(key, value).map_err(|error| {
             Error::invalid_argument(format!("setting {key:?} is {value:?}")).with_source(error)

@@ -14,6 +14,7 @@ use super::kernel::{Function, Kernel, all_text};
 use super::math;
 use super::text;
 use crate::error::{Error, Result};
+use crate::partitioning::{RangeNumber, RangeNumberPayload};
 
 /// `get_json_object(text, path)`.
 pub static GET_JSON_OBJECT: Kernel = Kernel {
@@ -72,6 +73,7 @@ enum Payload {
         schema: String,
         options: Vec<(String, String)>,
     },
+    RangeNumber(RangeNumberPayload),
 }
 
 /// The bytes by which an executor makes `function` again; `None` for one that is not Weir's.
@@ -87,6 +89,8 @@ pub fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
             schema: from_json.schema().to_owned(),
             options: from_json.options().to_vec(),
         }
+    } else if let Some(range_number) = inner.downcast_ref::<RangeNumber>() {
+        Payload::RangeNumber(range_number.payload())
     } else {
         return Ok(None);
     };
@@ -114,6 +118,10 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
             }),
         Payload::FromJson { schema, options } => {
             Ok(Arc::new(ScalarUDF::from(FromJson::new(&schema, &options)?)))
+        }
+        Payload::RangeNumber(payload) => {
+            let range_number = RangeNumber::from_payload(payload);
+            Ok(Arc::new(ScalarUDF::from(range_number)))
         }
     }
 }

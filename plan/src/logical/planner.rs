@@ -15,7 +15,9 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _}
 use super::persist::PersistPlanner;
 use super::write::WritePlanner;
 use crate::joins::{Chosen, DecidedJoins, HintPlanner, Rules, decide, split_at_joins};
-use crate::partitioning::{RepartitionNode, RepartitionPlanner, exchanged};
+use crate::partitioning::{
+    RepartitionNode, RepartitionPlanner, SmallPartitions, exchanged, without_small,
+};
 
 /// See the module's documentation.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +59,11 @@ impl WeirQueryPlanner {
         let decided = decide(chosen, state, self.find_skew).await?;
         let after = with_rules(state, after).build();
         let plan = planner.optimize_physical_plan(decided.plan, &after, |_, _| {})?;
-        Ok((exchanged(plan)?, decided.joins))
+        let mut plan = exchanged(plan)?;
+        if let Some(small) = state.config().get_extension::<SmallPartitions>() {
+            plan = without_small(plan, *small)?;
+        }
+        Ok((plan, decided.joins))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Rows in as many partitions as the user asks for: `repartition`, `coalesce`.
+//! Rows in as many partitions as the user asks for (`repartition`, `coalesce`), and small partitions put together where
+//! nobody has said how many there are to be.
 //!
 //! DataFusion's optimizer places exchanges where nodes need them, and removes others; and on a cluster an exchange has as many partitions
 //! as it is planned with *in each task* above it. A [`RepartitionNode`] is therefore planned as one node of Weir's
@@ -20,7 +21,9 @@ mod coalesce;
 mod exchange;
 mod exec;
 mod node;
+mod range;
 mod slot;
+mod small;
 
 pub(crate) use coalesce::CoalesceCodec;
 pub use coalesce::CoalesceExec;
@@ -29,5 +32,9 @@ pub use exchange::fit_slots;
 pub(crate) use exec::PartitionsCodec;
 pub use exec::PartitionsExec;
 pub(crate) use node::RepartitionPlanner;
-pub use node::{PARTITIONS_MAX, RepartitionNode, Spread};
+pub use node::{PARTITIONS_MAX, RepartitionNode};
+pub use range::{RangeBounds, RangeNode, RangeSample};
+pub(crate) use range::{RangeNumber, RangeNumberPayload};
 pub(crate) use slot::SlotCodec;
+pub use small::SmallPartitions;
+pub(crate) use small::{SmallPartitionsCodec, without_small};

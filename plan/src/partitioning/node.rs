@@ -20,6 +20,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::coalesce::CoalesceExec;
 use super::exchange::RepartitionedExec;
+use super::range::RangeNode;
 use crate::error::{Error, Result};
 use crate::functions::hash::row::HASH;
 use crate::functions::kernel::Function;
@@ -31,7 +32,7 @@ pub const PARTITIONS_MAX: usize = 10_000;
 
 /// Which partition a row goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd)]
-pub enum Spread {
+enum Spread {
     /// The next one: partitions differ by a few rows.
     Turns,
     /// The number in the last column of the input (`Int32`, from 0), which the result has not.
@@ -71,12 +72,21 @@ impl RepartitionNode {
                 "repartition by no columns: name at least one, or leave them away",
             ));
         }
-        let number = i32::try_from(partitions)
+        let modulo = i32::try_from(partitions)
             .map_err(|_| Error::internal("more partitions than were allowed"))?;
-        let own = Function::call(&PMOD, vec![Function::call(&HASH, keys), lit(number)]);
+        let number = Function::call(&PMOD, vec![Function::call(&HASH, keys), lit(modulo)]);
+        Self::by_number(number, partitions, input)
+    }
+
+    /// `input` in `partitions`, each row in that of its `number` (`Int32`, from 0).
+    pub(super) fn by_number(
+        number: Expr,
+        partitions: usize,
+        input: LogicalPlan,
+    ) -> Result<LogicalPlan> {
         let columns = input.schema().columns().into_iter().map(Expr::Column);
         let columns: Vec<Expr> = columns
-            .chain([own.alias(unused_name(input.schema()))])
+            .chain([number.alias(unused_name(input.schema()))])
             .collect();
         let numbered = LogicalPlanBuilder::from(input).project(columns)?.build()?;
         Self::try_new(partitions, Spread::Numbered, numbered).map(Self::into_plan)
@@ -120,7 +130,7 @@ impl RepartitionNode {
     }
 }
 
-fn check(verb: &str, partitions: usize) -> Result<()> {
+pub(super) fn check(verb: &str, partitions: usize) -> Result<()> {
     if (1..=PARTITIONS_MAX).contains(&partitions) {
         return Ok(());
     }
@@ -245,6 +255,12 @@ impl ExtensionPlanner for RepartitionPlanner {
         session: &dyn Session,
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>, DataFusionError> {
+        if node.as_any().is::<RangeNode>() {
+            return Err(Error::unsupported(
+                "repartition_by_range has no bounds yet: they are sampled by the actions of a Weir DataFrame, not by DataFusion's",
+            )
+            .into());
+        }
         let Some(node) = node.as_any().downcast_ref::<RepartitionNode>() else {
             return Ok(None);
         };

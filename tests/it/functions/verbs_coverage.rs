@@ -83,6 +83,11 @@ const SHOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
         "repartition_by_columns_keeps_their_rows_together_in_spark_s_partition",
     ),
     (
+        "DataFrame::repartition_by_range",
+        "partitions.rs",
+        "repartition_by_range_writes_files_whose_ranges_do_not_overlap",
+    ),
+    (
         "DataFrame::coalesce",
         "partitions.rs",
         "coalesce_writes_no_more_files_and_exchanges_nothing",

@@ -11,6 +11,7 @@ use weir_connectors::delta::explain_reads;
 use weir_plan::Result;
 use weir_plan::joins::DecidedJoins;
 use weir_plan::logical::PersistNode;
+use weir_plan::partitioning::{RangeBounds, RangeNode};
 
 use super::DataFrame;
 use crate::program::print_line;
@@ -51,7 +52,12 @@ impl DataFrame {
         let (mut state, written) = self.inner().clone().into_parts();
         let decided = Arc::new(DecidedJoins::default());
         state.config_mut().set_extension(Arc::clone(&decided));
-        let optimized = state.optimize(&PersistNode::replaced_in(written.clone())?)?;
+        let mut plan = PersistNode::replaced_in(written.clone())?;
+        // Nothing is sampled for an explanation.
+        while let Some(ranges) = RangeNode::lowest_in(&plan)? {
+            plan = ranges.replaced_in(plan, &RangeBounds::default())?;
+        }
+        let optimized = state.optimize(&plan)?;
         let planner = state.query_planner();
         let physical = planner.create_physical_plan(&optimized, &state).await?;
         let mut text = Sections::default();

@@ -15,7 +15,8 @@ use std::time::Instant;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner as _;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
+use futures::TryStreamExt as _;
 use tracing::{info, warn};
 use weir_connectors::ObjectStores;
 use weir_connectors::exchange::Exchange;
@@ -23,6 +24,7 @@ use weir_plan::estimate::{estimated_bytes, read_bytes};
 use weir_plan::joins::{NoBroadcasts, is_broadcast_too_large};
 use weir_plan::logical::{PersistNode, WeirQueryPlanner, WriteNode};
 use weir_plan::manifest::collect_manifest;
+use weir_plan::partitioning::RangeNode;
 use weir_plan::{Error, Result, Settings};
 
 use super::Master;
@@ -173,6 +175,7 @@ impl Exchanges {
             persisted.rows().ensure(compute).await?;
         }
         let plan = PersistNode::replaced_in(plan.clone())?;
+        let plan = self.with_ranges(&state, plan).await?;
         let mut prepared = Prepared {
             plan: state.optimize(&plan)?,
             state,
@@ -209,6 +212,26 @@ impl Exchanges {
             prepared.plan = replaced(prepared.plan, &candidate.part, kept)?;
         }
         Ok(prepared)
+    }
+
+    /// `plan` with the bounds of the ranges that it is to be repartitioned by.
+    async fn with_ranges(&self, state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let mut plan = plan;
+        while let Some(node) = RangeNode::lowest_in(&plan)? {
+            let keys = state.optimize(&node.keys()?)?;
+            let attempt = async |broadcasts| {
+                let keys = physical(state, &keys, broadcasts).await?;
+                let mut keys = execute_stream(keys, state.task_ctx())?;
+                let mut sample = node.sample();
+                while let Some(batch) = keys.try_next().await? {
+                    sample.add(batch.columns())?;
+                }
+                Ok(sample.into_bounds())
+            };
+            let bounds = self.complete(attempt).await?;
+            plan = node.replaced_in(plan, &bounds)?;
+        }
+        Ok(plan)
     }
 
     /// The result of the first complete attempt at a query: see [`complete`]. If what it broadcasts turns out too large, that
