@@ -258,6 +258,9 @@ impl NodeCodec for SlotCodec {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use arrow::datatypes::UInt64Type;
     use datafusion::physical_expr::expressions::Column;
     use datafusion::physical_plan::metrics::Time;
     use datafusion::physical_plan::repartition::BatchPartitioner;
@@ -266,31 +269,21 @@ mod tests {
 
     /// The partitions of an exchange of `total` that the slots fall on.
     fn places(partitions: usize, each: usize, total: usize) -> Vec<usize> {
-        let slots: ArrayRef = Arc::new(UInt64Array::from(slots(partitions, each, total).unwrap()));
+        let slots = slots(partitions, each, total).unwrap();
         assert_eq!(slots.len(), partitions);
-        let batch = RecordBatch::try_from_iter([("slot", slots)]).unwrap();
+        let column: ArrayRef = Arc::new(UInt64Array::from(slots.clone()));
+        let batch = RecordBatch::try_from_iter([("slot", column)]).unwrap();
         let by = vec![Arc::new(Column::new("slot", 0)) as _];
-        let mut places = vec![0; partitions];
+        let mut places = HashMap::new();
         let mut exchange = BatchPartitioner::new_hash_partitioner(by, total, Time::new()).unwrap();
-        let rows = batch
-            .column(0)
-            .as_primitive::<arrow::datatypes::UInt64Type>()
-            .values()
-            .to_vec();
         exchange
             .partition(batch, |place, batch| {
-                for slot in batch
-                    .column(0)
-                    .as_primitive::<arrow::datatypes::UInt64Type>()
-                    .values()
-                {
-                    let partition = rows.iter().position(|row| row == slot).unwrap();
-                    places[partition] = place;
-                }
+                let slots = batch.column(0).as_primitive::<UInt64Type>().values();
+                places.extend(slots.iter().map(|slot| (*slot, place)));
                 Ok(())
             })
             .unwrap();
-        places
+        slots.iter().map(|slot| places[slot]).collect()
     }
 
     #[test]
