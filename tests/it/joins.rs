@@ -1,6 +1,7 @@
 //! How joins are chosen, what `explain` says of it, and that the rows are the same however a join is done.
 
 mod broadcast;
+mod groups;
 mod salting;
 
 use weir::datafusion::arrow::util::pretty::pretty_format_batches;

@@ -30,11 +30,16 @@ impl DataFrame {
     /// # Errors
     /// `InvalidArgument` for no buckets, and for more than [`BUCKETS_MAX`].
     pub fn salted(self, buckets: u32) -> Result<Self> {
-        if !(1..=BUCKETS_MAX).contains(&buckets) {
-            return Err(Error::invalid_argument(format!(
-                "salted({buckets}): rows are spread over at least 1 bucket, and at most {BUCKETS_MAX}"
-            )));
-        }
+        check_buckets(buckets)?;
         self.map_plan(|plan| Ok(HintNode::plan(JoinHint::Salted(buckets), plan)))
     }
+}
+
+pub(super) fn check_buckets(buckets: u32) -> Result<()> {
+    if (1..=BUCKETS_MAX).contains(&buckets) {
+        return Ok(());
+    }
+    Err(Error::invalid_argument(format!(
+        "salted({buckets}): rows are spread over at least 1 bucket, and at most {BUCKETS_MAX}"
+    )))
 }

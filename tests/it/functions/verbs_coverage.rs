@@ -98,6 +98,11 @@ const SHOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
         "salted_sides_join_to_the_same_rows_or_explain_says_why_not",
     ),
     (
+        "GroupedData::salted",
+        "joins/groups.rs",
+        "salted_groups_are_those_without_a_salt",
+    ),
+    (
         "DataFrame::checkpoint",
         "exchanges.rs",
         "checkpoint_keeps_every_type_and_names_that_occur_twice",

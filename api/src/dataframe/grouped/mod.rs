@@ -1,5 +1,7 @@
 //! A dataframe's groups, waiting for their aggregates.
 
+mod salted;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue};
@@ -9,10 +11,13 @@ use datafusion::logical_expr::{Expr, ExprSchemable, GroupingSet, LogicalPlanBuil
 use weir_plan::functions::ddl::type_name;
 use weir_plan::{Error, Result};
 
+use super::hint::check_buckets;
 use super::pivot::Pivot;
 use super::widen::plain;
 use super::{DataFrame, resolve};
 use crate::functions::{self, col};
+
+use salted::aggregate_in_two_steps;
 
 /// What [`DataFrame::group_by`], [`DataFrame::rollup`] and [`DataFrame::cube`] return.
 #[derive(Debug, Clone)]
@@ -28,6 +33,8 @@ pub struct GroupedData {
 pub(super) enum Grouping {
     /// All keys together.
     Together,
+    /// All keys together, after the rows of each of so many buckets.
+    Salted(u32),
     /// All keys, then without the last, and so on, down to none.
     Rollup,
     /// Every subset of the keys.
@@ -120,12 +127,31 @@ impl GroupedData {
     ) -> Result<Self> {
         if self.grouping != Grouping::Together || self.pivot.is_some() {
             return Err(Error::invalid_plan(
-                "pivot() follows group_by(), once; it goes with no rollup, cube or other pivot",
+                "pivot() follows group_by(), once; it goes with no rollup, cube, salt or other pivot",
             ));
         }
         let values = values.into_iter().map(Into::into).collect();
         let on = resolve::resolve(col(on), self.frame.schema())?;
         self.pivot = Some(Pivot::new(on, values, self.frame.schema())?);
+        Ok(self)
+    }
+
+    /// Spreads the rows of each group over `buckets`, aggregates those of each bucket, and then each group's buckets: for groups so large that
+    /// the task which has one takes longer than all others. The result is the same, but for the order in which floating point numbers
+    /// are added.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for no buckets, and for more than [`BUCKETS_MAX`](weir_plan::joins::BUCKETS_MAX); `InvalidPlan` without keys, and
+    /// after a rollup, cube or pivot. [`Self::agg`] then refuses what cannot be made of parts: `Unsupported`, naming it.
+    pub fn salted(mut self, buckets: u32) -> Result<Self> {
+        check_buckets(buckets)?;
+        let is_plain = self.grouping == Grouping::Together && self.pivot.is_none();
+        if !is_plain || self.keys.is_empty() {
+            return Err(Error::invalid_plan(
+                "salted() follows group_by() of at least one key; it goes with no rollup, cube or pivot",
+            ));
+        }
+        self.grouping = Grouping::Salted(buckets);
         Ok(self)
     }
 
@@ -193,14 +219,17 @@ pub(super) fn aggregate(
     let calls = find_aggregate_exprs(&aggregates);
     let groups = match grouping {
         _ if keys.is_empty() => vec![],
-        Grouping::Together => plain_keys.clone(),
+        Grouping::Together | Grouping::Salted(_) => plain_keys.clone(),
         Grouping::Rollup => vec![Expr::GroupingSet(GroupingSet::Rollup(plain_keys.clone()))],
         Grouping::Cube => vec![Expr::GroupingSet(GroupingSet::Cube(plain_keys.clone()))],
     };
     frame.map_plan(|plan| {
-        let grouped = LogicalPlanBuilder::from(plan)
-            .aggregate(groups, calls.clone())?
-            .build()?;
+        let grouped = match grouping {
+            Grouping::Salted(buckets) => aggregate_in_two_steps(plan, &groups, &calls, buckets)?,
+            _ => LogicalPlanBuilder::from(plan)
+                .aggregate(groups, calls.clone())?
+                .build()?,
+        };
         let output = grouped.schema();
         let computed = output.fields().len() - calls.len();
         let column = |at: usize| Expr::Column(Column::from(output.qualified_field(at)));
