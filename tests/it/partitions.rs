@@ -383,3 +383,47 @@ async fn partitions_that_cannot_be_are_refused_with_their_number() {
     let error = rows().repartition_by(2, ["idd"]).unwrap_err();
     assert!(error.to_string().contains("did you mean \"id\""), "{error}");
 }
+
+/// The physical plan of `rows`, without places and sizes of files.
+async fn plan_of(rows: &DataFrame) -> String {
+    let text = rows.explain_string(ExplainMode::Simple).await.unwrap();
+    let lines = text
+        .lines()
+        .map(|line| match line.split_once("DataSourceExec") {
+            Some((before, _)) => format!("{before}DataSourceExec"),
+            None => line.to_owned(),
+        });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_shows_exchanges_that_were_asked_for_on_one_machine_and_on_executors() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    let mut shown = String::new();
+    for master in ["local[2]", "local-cluster[2,1]"] {
+        let session = session(master).await;
+        view(&session, &facts).await;
+        let rows = session.sql("select id, bucket from facts").await.unwrap();
+        let rows = || rows.clone();
+        for (verb, rows) in [
+            ("repartition(5)", rows().repartition(5)),
+            (
+                "repartition_by(5, bucket)",
+                rows().repartition_by(5, ["bucket"]),
+            ),
+            (
+                "repartition_by_range(5, id)",
+                rows().repartition_by_range(5, ["id"]),
+            ),
+            ("coalesce(2)", rows().coalesce(2)),
+        ] {
+            let plan = plan_of(&rows.unwrap()).await;
+            shown += &format!(
+                "{master}, {verb}\n    {}\n",
+                plan.trim().replace('\n', "\n    ")
+            );
+        }
+    }
+    insta::assert_snapshot!(shown);
+}

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
@@ -13,9 +12,7 @@ use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::TryStreamExt as _;
 use prost::Message;
 use weir_proto::nodes::BroadcastLimitNode;
@@ -23,6 +20,7 @@ use weir_proto::nodes::BroadcastLimitNode;
 use crate::codec::NodeCodec;
 use crate::error::{Error, ErrorKind, Result, causes};
 use crate::estimate::batch_bytes;
+use crate::one_input::one_input;
 use crate::settings::BROADCAST_LIMIT;
 use crate::write_node::only_input;
 
@@ -63,6 +61,10 @@ impl BroadcastLimitExec {
             passed: Arc::default(),
         }
     }
+
+    fn with_input(&self, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
+        Ok(Self::new(self.limit, input))
+    }
 }
 
 impl DisplayAs for BroadcastLimitExec {
@@ -72,9 +74,7 @@ impl DisplayAs for BroadcastLimitExec {
 }
 
 impl ExecutionPlan for BroadcastLimitExec {
-    fn name(&self) -> &'static str {
-        "BroadcastLimitExec"
-    }
+    one_input!("BroadcastLimitExec");
 
     fn properties(&self) -> &Arc<PlanProperties> {
         self.input.properties()
@@ -82,38 +82,6 @@ impl ExecutionPlan for BroadcastLimitExec {
 
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![true]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion, DataFusionError>,
-    ) -> Result<TreeNodeRecursion, DataFusionError> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let input = only_input(self.name(), &children)?;
-        Ok(Arc::new(Self::new(self.limit, input)))
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        use datafusion::physical_plan::ChildrenPropertiesMode::Recompute;
-        self.replace_children(children, ReplaceChildrenOptions::new(Recompute))
     }
 
     // Counted anew.

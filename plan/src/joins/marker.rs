@@ -3,19 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use super::hint::JoinHint;
-use crate::write_node::only_input;
+use crate::error::Result;
+use crate::one_input::one_input;
 
 /// Its input, hinted. Removed when the joins have been chosen: it is not sent to executors.
 #[derive(Debug)]
@@ -27,6 +24,10 @@ pub(super) struct HintedExec {
 impl HintedExec {
     pub(super) fn new(hint: JoinHint, input: Arc<dyn ExecutionPlan>) -> Self {
         Self { hint, input }
+    }
+
+    fn with_input(&self, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
+        Ok(Self::new(self.hint, input))
     }
 
     pub(super) fn input(&self) -> &Arc<dyn ExecutionPlan> {
@@ -51,9 +52,7 @@ impl DisplayAs for HintedExec {
 }
 
 impl ExecutionPlan for HintedExec {
-    fn name(&self) -> &'static str {
-        "HintedExec"
-    }
+    one_input!("HintedExec");
 
     fn properties(&self) -> &Arc<PlanProperties> {
         self.input.properties()
@@ -61,38 +60,6 @@ impl ExecutionPlan for HintedExec {
 
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![true]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion, DataFusionError>,
-    ) -> Result<TreeNodeRecursion, DataFusionError> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let input = only_input(self.name(), &children)?;
-        Ok(Arc::new(Self::new(self.hint, input)))
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        use datafusion::physical_plan::ChildrenPropertiesMode::Recompute;
-        self.replace_children(children, ReplaceChildrenOptions::new(Recompute))
     }
 
     fn execute(

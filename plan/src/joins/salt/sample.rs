@@ -42,7 +42,14 @@ pub(super) struct Sample {
     /// The most frequent first.
     pub(super) hot: Vec<HotKey>,
     /// Of keys that are not null, by their hashes.
-    counts: HashMap<u64, u64>,
+    counts: HashMap<u64, Count>,
+}
+
+/// How often a key was seen, and the batch and row where it was first.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    rows: u64,
+    at: (usize, usize),
 }
 
 /// A key that is as frequent as was asked for.
@@ -61,7 +68,7 @@ impl Sample {
             return 1.0;
         }
         let counts = hashes.iter().filter_map(|hash| self.counts.get(hash));
-        counts.sum::<u64>() as f64 / self.rows as f64
+        counts.map(|count| count.rows).sum::<u64>() as f64 / self.rows as f64
     }
 
     /// Whether `rows` of those sampled are at least `share` of them.
@@ -86,8 +93,6 @@ pub(super) async fn sample(
     };
     let mut seen = Sample::default();
     let mut kept: Vec<Vec<ArrayRef>> = Vec::new();
-    // By hash: how many, and where one is kept.
-    let mut counts: HashMap<u64, (u64, usize, usize)> = HashMap::new();
     for partition in 0..plan.output_partitioning().partition_count() {
         let mut rows = plan.execute(partition, Arc::clone(context))?;
         while let Some(batch) = rows.try_next().await? {
@@ -108,26 +113,30 @@ pub(super) async fn sample(
             for (row, hash) in hashes.into_iter().enumerate() {
                 match nulls.iter().any(|nulls| nulls.is_null(row)) {
                     true => seen.nulls += 1,
-                    false => counts.entry(hash).or_insert((0, kept.len(), row)).0 += 1,
+                    false => {
+                        let at = (kept.len(), row);
+                        let count = seen.counts.entry(hash);
+                        count.or_insert(Count { rows: 0, at }).rows += 1;
+                    }
                 }
             }
             seen.rows += batch.num_rows() as u64;
             kept.push(columns);
         }
     }
-    for (hash, (rows, batch, row)) in counts {
-        seen.counts.insert(hash, rows);
-        if !seen.is_hot(rows, share) {
-            continue;
-        }
+    let mut hot = Vec::new();
+    let counts = seen.counts.iter();
+    for (hash, count) in counts.filter(|(_, count)| seen.is_hot(count.rows, share)) {
+        let (batch, row) = count.at;
         let values = kept[batch]
             .iter()
             .map(|key| array_value_to_string(key, row));
         let shown = values.collect::<Result<Vec<_>, _>>()?.join(", ");
-        seen.hot.push(HotKey { hash, rows, shown });
+        let (hash, rows) = (*hash, count.rows);
+        hot.push(HotKey { hash, rows, shown });
     }
-    seen.hot
-        .sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.shown.cmp(&b.shown)));
+    hot.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.shown.cmp(&b.shown)));
+    seen.hot = hot;
     Ok(Some(seen))
 }
 
