@@ -4,12 +4,15 @@
 //! the facts, or a hundredth of the keys has half of them, or all have as many. Every query runs with skew looked for and not, in turn.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use serde::Deserialize;
 use weir::datafusion::arrow::array::RecordBatch;
 use weir::datafusion::arrow::util::pretty::pretty_format_batches;
 use weir::{Error, ExplainMode, Result, SaveMode, Session};
+use weir_tests::environment;
 
 /// Join skewed keys, salted and not; print a Markdown table.
 #[derive(Debug, Parser)]
@@ -26,6 +29,10 @@ pub struct Arguments {
     /// What to run on.
     #[arg(long, value_name = "MASTER", num_args = 1.., default_values = ["local-cluster[2,1]", "local-cluster[4,1]"])]
     pub masters: Vec<String>,
+
+    /// Run the query on Spark, too, with two threads: it is fetched at its first use, about 0.5 GB.
+    #[arg(long)]
+    pub spark: bool,
 
     /// Keep the tables in this directory, and use those that an earlier run left there.
     #[arg(long, value_name = "DIR")]
@@ -96,6 +103,53 @@ pub async fn measure(arguments: Arguments) -> Result<()> {
                 salted / uniform
             );
         }
+    }
+    if arguments.spark {
+        spark(directory, arguments.runs)?;
+    }
+    Ok(())
+}
+
+/// What Spark's script says of a table.
+#[derive(Debug, Deserialize)]
+struct OnSpark {
+    table: String,
+    /// Seconds, with skewed partitions split.
+    split: f64,
+    /// Seconds, with partitions as they are.
+    whole: f64,
+}
+
+fn spark(directory: &Path, runs: usize) -> Result<()> {
+    let failed = |what: String| Error::internal(format!("Spark: {what}"));
+    let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("support/spark");
+    let python = environment::python(&support.join("requirements.txt"));
+    let python = python.map_err(|unavailable| failed(unavailable.to_string()))?;
+    let mut command = Command::new(python);
+    command.arg("-B").arg(support.join("skew.py"));
+    command.arg("--directory").arg(directory);
+    command.args(["--threads", "2", "--runs", &runs.to_string()]);
+    command.args(["--query", QUERY, "--tables"]);
+    command.args(KEYS.iter().map(|(table, ..)| table));
+    command.env("SPARK_LOCAL_IP", "127.0.0.1");
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(output.status.to_string()));
+    }
+    println!("\n| Spark, local[2] | split | not split | not / split |\n|---|---|---|---|");
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let line: OnSpark =
+            serde_json::from_str(line).map_err(|error| failed(error.to_string()))?;
+        let OnSpark {
+            table,
+            split,
+            whole,
+        } = line;
+        println!(
+            "| {table} | {split:.2} s | {whole:.2} s | {:.2} |",
+            whole / split
+        );
     }
     Ok(())
 }

@@ -135,3 +135,48 @@ async fn explain_of_persisted_rows_reads_what_is_kept() {
     let after = rows.explain_string(ExplainMode::Extended).await.unwrap();
     assert!(after.contains("TableScan: exchange_"), "{after}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_says_which_files_partitions_and_filters_leave_out() {
+    let lake = TempLake::new();
+    let session = session("local[2]").await;
+    let url = lake.table_url("sales");
+    let rows = "select value as id, value % 3 as day from generate_series(1, 300) as t(value)";
+    for from in [0, 1000] {
+        let rows = session.sql(rows).await.unwrap();
+        let rows = rows.with_column("id", col("id") + lit(from)).unwrap();
+        let writer = rows.write().format("delta").partition_by(["day"]);
+        let writer = writer.mode(weir::SaveMode::Append);
+        writer.save(&url).await.unwrap();
+    }
+    let mut shown = String::new();
+    for filter in [
+        "true",
+        "day = 1",
+        "day = 1 and id > 1000",
+        "id between 2000 and 3000",
+        "day > 7",
+    ] {
+        let rows = session
+            .read()
+            .delta(&url)
+            .await
+            .unwrap()
+            .filter(filter)
+            .unwrap();
+        let text = rows.explain_string(ExplainMode::Simple).await.unwrap();
+        let tables = text
+            .split("== Delta Tables ==\n")
+            .nth(1)
+            .unwrap_or("none\n");
+        let places = [
+            lake.table_url("sales"),
+            lake.table("sales").display().to_string(),
+        ];
+        let tables = places.iter().fold(tables.to_owned(), |text, place| {
+            text.replace(place, "<sales>")
+        });
+        shown += &format!("{filter}\n    {}\n", tables.trim());
+    }
+    insta::assert_snapshot!(shown);
+}

@@ -1,5 +1,6 @@
 //! How joins are chosen, what `explain` says of it, and that the rows are the same however a join is done.
 
+mod bad;
 mod broadcast;
 mod groups;
 mod salting;

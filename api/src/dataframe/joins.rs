@@ -4,12 +4,15 @@
 //! Columns of one name stay, told apart by their side: its [alias](super::DataFrame::alias) or, without one,
 //! `left` and `right`.
 
-use datafusion::common::{Column, JoinType, NullEquality, TableReference};
+use datafusion::common::{Column, ExprSchema as _, JoinType, NullEquality, TableReference};
 use datafusion::logical_expr::builder::UNNAMED_TABLE;
+use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use weir_plan::functions::ddl::type_name;
 use weir_plan::options::did_you_mean;
 use weir_plan::{Error, Result};
 
+use super::widen::plain;
 use super::{DataFrame, resolve};
 
 /// What a join is on.
@@ -242,6 +245,9 @@ impl Sides {
             .iter()
             .map(|name| Ok((key(&self.left, name)?, key(&self.right, name)?)))
             .collect::<Result<_>>()?;
+        for (left, right) in &pairs {
+            check_comparable(left, &self.left, right, &self.right)?;
+        }
         let joined = LogicalPlanBuilder::from(self.left).join_detailed(
             self.right,
             how,
@@ -285,9 +291,34 @@ impl Sides {
     fn join_on(self, condition: Expr, how: JoinType) -> Result<LogicalPlan> {
         let both = self.left.schema().join(self.right.schema())?;
         let condition = resolve::resolve(condition, &both)?;
+        if condition.column_refs().is_empty() {
+            return Err(Error::invalid_plan(format!(
+                "join condition {condition} names no column: each row of one side would meet every row of the other; use cross_join() if that is meant"
+            )));
+        }
         let joined = LogicalPlanBuilder::from(self.left).join_on(self.right, how, [condition])?;
         plain_names(joined.build()?, &self.labels)
     }
+}
+
+fn check_comparable(
+    left: &Column,
+    of_left: &LogicalPlan,
+    right: &Column,
+    of_right: &LogicalPlan,
+) -> Result<()> {
+    let types = [
+        of_left.schema().field_from_column(left)?.data_type(),
+        of_right.schema().field_from_column(right)?.data_type(),
+    ];
+    if comparison_coercion(types[0], types[1]).is_some() {
+        return Ok(());
+    }
+    let [left_type, right_type] = types.map(|data_type| type_name(plain(data_type)));
+    Err(Error::invalid_plan(format!(
+        "column {:?} is {left_type} on the left and {right_type} on the right, which cannot be compared: cast one of them before the join",
+        left.name
+    )))
 }
 
 /// The side a column is known to be of: a table or an alias.

@@ -36,6 +36,10 @@ pub struct Arguments {
     /// Print the plan of each query on each master, too.
     #[arg(long)]
     pub explain: bool,
+
+    /// Run each query once more on each master, and print the bytes that it spilled, and its stages with --explain.
+    #[arg(long)]
+    pub profile: bool,
 }
 
 impl Arguments {

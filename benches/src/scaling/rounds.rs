@@ -68,6 +68,20 @@ impl On {
         Ok((Answer::new(query, rows.schema().as_arrow(), &batches), cost))
     }
 
+    /// The bytes that the query spills, and its stages if `whole`.
+    async fn profile(&self, query: &Query, whole: bool) -> Result<()> {
+        let profile = self.session.sql(&query.sql).await?.profile().await?;
+        let spilled: u64 = profile.stages.iter().map(|stage| stage.spilled_bytes).sum();
+        println!(
+            "Query {} on {}: {spilled} bytes spilled",
+            query.number, self.title
+        );
+        if whole {
+            println!("{profile}");
+        }
+        Ok(())
+    }
+
     async fn explain(&self, query: &Query) -> Result<()> {
         let rows = self.session.sql(&query.sql).await?;
         let plan = rows.explain_string(ExplainMode::Simple).await?;
@@ -121,6 +135,15 @@ pub async fn measure(arguments: Arguments) -> Result<()> {
         }
     }
 
+    if arguments.profile {
+        for query in &queries {
+            for on in &all {
+                if let Err(error) = on.profile(query, arguments.explain).await {
+                    println!("Query {} on {}: {error}", query.number, on.title);
+                }
+            }
+        }
+    }
     println!(
         "Scale factor {}, {} bytes of Parquet, {} counted runs.\n",
         arguments.scale,
