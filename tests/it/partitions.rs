@@ -427,3 +427,70 @@ async fn explain_shows_exchanges_that_were_asked_for_on_one_machine_and_on_execu
     }
     insta::assert_snapshot!(shown);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ranges_of_two_tables_that_look_alike_are_each_their_own() {
+    for master in ["local[2]", "local-cluster[2,1]"] {
+        let session = session(master).await;
+        let ranges = |from: i64| {
+            let rows = session.range(from, from + 1000, 1).unwrap();
+            rows.repartition_by_range(2, ["id"]).unwrap()
+        };
+        let both = ranges(0).union(ranges(1000)).unwrap();
+        let sums = [
+            weir::functions::count_distinct(col("id")).alias("n"),
+            weir::functions::sum(col("id")).alias("sum"),
+        ];
+        let sums = shown(&both.agg(sums).unwrap()).await;
+        assert!(sums.contains("| 2000 | 1999000 |"), "{master}: {sums}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_above_coalesced_partitions_are_of_all_rows() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    for master in MASTERS {
+        let session = session(master).await;
+        view(&session, &facts).await;
+        for coalesced in [1, 2] {
+            let rows = "select bucket, count(*) as n from facts group by bucket";
+            let rows = session
+                .sql(rows)
+                .await
+                .unwrap()
+                .coalesce(coalesced)
+                .unwrap();
+            for (limited, expected) in [
+                (rows.clone().limit(10), 10),
+                (rows.clone().offset(90), 7),
+                (rows.clone().offset(5).unwrap().limit(3), 3),
+            ] {
+                let batches = limited.unwrap().collect().await.unwrap();
+                let count: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+                assert_eq!(count, expected, "{master}, {coalesced}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_were_asked_for_stay_below_a_broadcast_join() {
+    let lake = TempLake::new();
+    let facts = facts(&lake).await;
+    let session = session("local[2]").await;
+    view(&session, &facts).await;
+    let few = "select bucket, count(*) as n from facts group by bucket";
+    let few = session.sql(few).await.unwrap().hint("broadcast").unwrap();
+    let rows = session
+        .sql("select id, bucket from facts where id < 1000")
+        .await
+        .unwrap();
+    let joined = rows
+        .repartition(8)
+        .unwrap()
+        .join(few, "bucket", "inner")
+        .unwrap();
+    let files = written(joined, "id", &lake.table("written")).await;
+    assert_eq!((files.len(), total(&files)), (8, 1000));
+}

@@ -291,7 +291,8 @@ impl Sides {
     fn join_on(self, condition: Expr, how: JoinType) -> Result<LogicalPlan> {
         let both = self.left.schema().join(self.right.schema())?;
         let condition = resolve::resolve(condition, &both)?;
-        if condition.column_refs().is_empty() {
+        // Of other joins, it says whether the other side has rows at all.
+        if how == JoinType::Inner && condition.column_refs().is_empty() {
             return Err(Error::invalid_plan(format!(
                 "join condition {condition} names no column: each row of one side would meet every row of the other; use cross_join() if that is meant"
             )));

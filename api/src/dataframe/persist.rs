@@ -19,6 +19,7 @@ impl DataFrame {
         self.session().exchanges().check_place()?;
         self.map_plan(|plan| {
             Ok(match PersistNode::of(&plan) {
+                Some(node) if node.rows().is_released() => PersistNode::plan(node.input().clone()),
                 Some(_) => plan,
                 None => PersistNode::plan(plan),
             })
@@ -35,19 +36,21 @@ impl DataFrame {
 
     /// The dataframe as it was before [`Self::persist`]. What was kept goes once no running query reads it; other dataframes that
     /// are made of the persisted one compute its rows again. A dataframe that is not persisted stays as it is.
-    pub async fn unpersist(self) -> Self {
+    #[must_use]
+    pub fn unpersist(self) -> Self {
         let Some(node) = PersistNode::of(self.plan()).cloned() else {
             return self;
         };
-        node.rows().release().await;
+        node.rows().release();
         let (state, _) = self.inner.into_parts();
         let inner = datafusion::dataframe::DataFrame::new(state, node.input().clone());
         Self::new(self.session, inner)
     }
 
-    /// Whether [`Self::persist`] was the last that was done to it. PySpark's `DataFrame.is_cached`.
+    /// Whether [`Self::persist`] was the last that was done to it, and [`Self::unpersist`] not to a clone of it. PySpark's
+    /// `DataFrame.is_cached`.
     #[must_use]
     pub fn is_cached(&self) -> bool {
-        PersistNode::of(self.plan()).is_some()
+        PersistNode::of(self.plan()).is_some_and(|node| !node.rows().is_released())
     }
 }

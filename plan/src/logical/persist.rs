@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::catalog::Session;
@@ -15,7 +15,6 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
-use futures::lock::Mutex;
 
 use crate::error::{Error, Result};
 
@@ -23,6 +22,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub struct Persisted {
     rows: Mutex<Rows>,
+    /// Held by who computes them.
+    computing: futures::lock::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -37,34 +38,47 @@ enum Rows {
 
 impl Persisted {
     /// Computes the rows, unless they are kept, or were released; whoever asks meanwhile waits. `compute` returns the plan
-    /// that reads them.
+    /// that reads them, as this does; of released ones, nothing.
     ///
     /// # Errors
     /// Those of `compute`: the next query tries again.
-    pub async fn ensure(&self, compute: impl AsyncFnOnce() -> Result<LogicalPlan>) -> Result<()> {
-        let mut rows = self.rows.lock().await;
-        if matches!(*rows, Rows::NotComputed) {
-            *rows = Rows::Kept(compute().await?);
+    pub async fn ensure(
+        &self,
+        compute: impl AsyncFnOnce() -> Result<LogicalPlan>,
+    ) -> Result<Option<LogicalPlan>> {
+        let _computing = self.computing.lock().await;
+        if !matches!(*self.rows(), Rows::NotComputed) {
+            return Ok(self.kept());
         }
-        Ok(())
+        let plan = compute().await?;
+        // Released meanwhile, they are this query's only.
+        if let rows @ Rows::NotComputed = &mut *self.rows() {
+            *rows = Rows::Kept(plan.clone());
+        }
+        Ok(Some(plan))
     }
 
     /// Forgets the rows, for good. Queries that read them go on to.
-    pub async fn release(&self) {
-        *self.rows.lock().await = Rows::Released;
+    pub fn release(&self) {
+        *self.rows() = Rows::Released;
+    }
+
+    /// Whether they were.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        matches!(*self.rows(), Rows::Released)
     }
 
     /// The plan that reads them, if they are kept by now.
     fn kept(&self) -> Option<LogicalPlan> {
-        match &*self.rows.try_lock()? {
+        match &*self.rows() {
             Rows::Kept(plan) => Some(plan.clone()),
             Rows::NotComputed | Rows::Released => None,
         }
     }
 
-    fn is_released(&self) -> bool {
-        let rows = self.rows.try_lock();
-        rows.is_some_and(|rows| matches!(*rows, Rows::Released))
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,23 +126,38 @@ impl PersistNode {
         Ok(found)
     }
 
-    /// `plan` without such nodes: with what reads the kept rows, or what computes them, in their places.
+    /// `plan` without such nodes: with what `kept` says, or else what computes the rows, in their places.
     ///
     /// # Errors
     /// DataFusion's, never for a plan that was made.
-    pub fn replaced_in(plan: LogicalPlan) -> Result<LogicalPlan> {
+    pub fn replaced_in(
+        plan: LogicalPlan,
+        kept: &dyn Fn(&Self) -> Option<LogicalPlan>,
+    ) -> Result<LogicalPlan> {
         let plan = plan.transform_down_with_subqueries(|plan| {
             let Some(node) = Self::of(&plan) else {
                 return Ok(Transformed::no(plan));
             };
-            if let Some(kept) = node.rows.kept() {
-                return Ok(Transformed::new(kept, true, TreeNodeRecursion::Jump));
-            }
-            // What is below may be persisted, too.
-            let input = Self::replaced_in(node.input.clone())?;
-            Ok(Transformed::new(input, true, TreeNodeRecursion::Jump))
+            let rows = match kept(node) {
+                Some(kept) => kept,
+                // What is below may be persisted, too.
+                None => Self::replaced_in(node.input.clone(), kept)?,
+            };
+            Ok(Transformed::new(rows, true, TreeNodeRecursion::Jump))
         })?;
         Ok(plan.data)
+    }
+
+    /// The plan that reads the rows, if they are kept by now.
+    #[must_use]
+    pub fn kept(&self) -> Option<LogicalPlan> {
+        self.rows.kept()
+    }
+
+    /// Whether `other` is of the same `persist()`.
+    #[must_use]
+    pub fn is_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.rows, &other.rows)
     }
 
     /// What is shared by all nodes of this one's `persist()`.

@@ -109,11 +109,6 @@ impl ExecutionPlan for CoalesceExec {
         let unknown = || Arc::new(Statistics::new_unknown(&self.schema()));
         Ok(whole.map_or_else(unknown, Arc::clone))
     }
-
-    // It is in the way of nothing.
-    fn supports_limit_pushdown(&self) -> bool {
-        true
-    }
 }
 
 /// Encodes and decodes [`CoalesceExec`].

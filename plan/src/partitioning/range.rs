@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array};
@@ -107,8 +108,10 @@ impl RangeSample {
 }
 
 /// Gives the rows of its input in ranges of keys; without bounds yet.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct RangeNode {
+    /// Which `repartition_by_range` it is of: the plans of two tables may be equal.
+    id: Arc<()>,
     partitions: usize,
     keys: Vec<SortExpr>,
     input: LogicalPlan,
@@ -127,6 +130,7 @@ impl RangeNode {
             ));
         }
         let node = Self {
+            id: Arc::new(()),
             partitions,
             keys,
             input,
@@ -196,17 +200,32 @@ impl RangeNode {
     /// DataFusion's, for keys that cannot be compared.
     pub fn replaced_in(&self, plan: LogicalPlan, bounds: &RangeBounds) -> Result<LogicalPlan> {
         let plan = plan.transform_up_with_subqueries(|plan| {
-            if Self::of(&plan) != Some(self) {
+            let Some(node) = Self::of(&plan).filter(|node| Arc::ptr_eq(&node.id, &self.id)) else {
                 return Ok(Transformed::no(plan));
-            }
-            let number = RangeNumber::new(self.orders(), bounds.clone());
-            let keys = self.keys.iter().map(|key| key.expr.clone()).collect();
+            };
+            let number = RangeNumber::new(node.orders(), bounds.clone());
+            let keys = node.keys.iter().map(|key| key.expr.clone()).collect();
             let number = ScalarUDF::from(number).call(keys);
-            let input = self.input.clone();
-            let exchange = RepartitionNode::by_number(number, self.partitions, input)?;
+            let input = node.input.clone();
+            let exchange = RepartitionNode::by_number(number, node.partitions, input)?;
             Ok(Transformed::yes(exchange))
         })?;
         Ok(plan.data)
+    }
+}
+
+impl PartialEq for RangeNode {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.id, &other.id) && self.keys == other.keys && self.input == other.input
+    }
+}
+
+impl Eq for RangeNode {}
+
+impl Hash for RangeNode {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.partitions, &self.keys).hash(state);
+        self.input.hash(state);
     }
 }
 
@@ -253,6 +272,7 @@ impl UserDefinedLogicalNodeCore for RangeNode {
             ..key.clone()
         });
         Ok(Self {
+            id: Arc::clone(&self.id),
             partitions: self.partitions,
             keys: keys.collect(),
             input,

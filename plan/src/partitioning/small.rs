@@ -15,10 +15,14 @@ use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{DataFusionError, Statistics};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode,
+};
 use datafusion::physical_plan::metrics::{
     Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
 };
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan,
@@ -72,7 +76,7 @@ pub(crate) fn without_small(
     Ok(plan.data)
 }
 
-/// Whether the partitions of `plan` are those of an exchange that the planner chose.
+/// Whether the partitions of `plan` are those of exchanges that the planner chose.
 fn is_exchanged(plan: &Arc<dyn ExecutionPlan>) -> bool {
     if plan.is::<PartitionsExec>() || plan.is::<CoalesceExec>() {
         return false;
@@ -80,7 +84,18 @@ fn is_exchanged(plan: &Arc<dyn ExecutionPlan>) -> bool {
     if let Some(exchange) = plan.downcast_ref::<RepartitionExec>() {
         return matches!(exchange.partitioning(), Partitioning::Hash(..));
     }
-    plan.children().into_iter().any(is_exchanged)
+    let inputs = plan.children();
+    // The side that a join collects gives it no partitions, and neither do subqueries, which come after the input.
+    let collects = plan.downcast_ref::<HashJoinExec>().map_or(
+        plan.is::<NestedLoopJoinExec>() || plan.is::<CrossJoinExec>(),
+        |join| *join.partition_mode() == PartitionMode::CollectLeft,
+    );
+    match inputs.as_slice() {
+        [] => false,
+        [_, probed] if collects => is_exchanged(probed),
+        [input, ..] if plan.is::<ScalarSubqueryExec>() => is_exchanged(input),
+        inputs => inputs.iter().all(|input| is_exchanged(input)),
+    }
 }
 
 /// The rows of its input, those of small partitions together in the one that ends last. It counts them: `merged_partitions`.

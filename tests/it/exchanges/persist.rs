@@ -43,7 +43,7 @@ async fn persisted_rows_are_computed_once_and_read_without_their_source_and_an_e
         assert_eq!(kept_files(&kept), files, "computed once");
 
         // What was made of it computes its rows again, from a source that is gone.
-        let again = rows.unpersist().await;
+        let again = rows.unpersist();
         assert!(!again.is_cached());
         assert_eq!(kept_files(&kept), Vec::<PathBuf>::new());
         for rows in [most, again] {
@@ -113,4 +113,34 @@ async fn persist_on_a_driver_without_a_directory_names_the_setting() {
     let error = rows.persist().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(error.to_string().contains("weir.checkpoint.dir"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_released_by_a_clone_are_kept_again_only_when_persisted_again() {
+    let lake = TempLake::new();
+    let kept = lake.table("kept");
+    let session = builder("local[2]", &kept).create().await.unwrap();
+    let rows = session.range(0, 100, 1).unwrap().persist().unwrap();
+    let clone = rows.clone();
+    let _plain = rows.unpersist();
+    assert!(!clone.is_cached());
+    assert_eq!(clone.count().await.unwrap(), 100);
+    assert!(!kept.exists());
+    let again = clone.persist().unwrap();
+    assert!(again.is_cached());
+    assert_eq!(again.count().await.unwrap(), 100);
+    assert!(!kept_files(&kept).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explaining_persisted_rows_in_sql_computes_nothing() {
+    let lake = TempLake::new();
+    let kept = lake.table("kept");
+    let session = builder("local[2]", &kept).create().await.unwrap();
+    let rows = session.range(0, 100, 1).unwrap().persist().unwrap();
+    let rows = rows.repartition_by_range(2, ["id"]).unwrap();
+    rows.create_or_replace_temp_view("rows").unwrap();
+    let explained = session.sql("explain select * from rows").await.unwrap();
+    assert!(!explained.collect().await.unwrap().is_empty());
+    assert!(!kept.exists());
 }

@@ -10,11 +10,10 @@ use datafusion::physical_plan::displayable;
 use weir_connectors::delta::explain_reads;
 use weir_plan::Result;
 use weir_plan::joins::DecidedJoins;
-use weir_plan::logical::PersistNode;
-use weir_plan::partitioning::{RangeBounds, RangeNode};
 
 use super::DataFrame;
 use crate::program::print_line;
+use crate::session::without_running;
 
 use formatted::formatted;
 
@@ -52,12 +51,7 @@ impl DataFrame {
         let (mut state, written) = self.inner().clone().into_parts();
         let decided = Arc::new(DecidedJoins::default());
         state.config_mut().set_extension(Arc::clone(&decided));
-        let mut plan = PersistNode::replaced_in(written.clone())?;
-        // Nothing is sampled for an explanation.
-        while let Some(ranges) = RangeNode::lowest_in(&plan)? {
-            plan = ranges.replaced_in(plan, &RangeBounds::default())?;
-        }
-        let optimized = state.optimize(&plan)?;
+        let optimized = state.optimize(&without_running(&written)?)?;
         let planner = state.query_planner();
         let physical = planner.create_physical_plan(&optimized, &state).await?;
         let mut text = Sections::default();

@@ -147,7 +147,9 @@ fn add_node(
     }
     stage.add(plan);
     let inputs = plan.children().into_iter().map(Arc::clone);
-    if is_boundary || gathers {
+    // The branches of a union have partitions of their own numbers.
+    let has_branches = inputs.len() > 1 && plan.name().contains("Union");
+    if is_boundary || gathers || has_branches {
         below.extend(inputs);
         return;
     }

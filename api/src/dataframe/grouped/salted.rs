@@ -7,7 +7,6 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use weir_plan::{Error, Result};
 
-use crate::dataframe::widen::plain;
 use crate::functions::{self, pmod, xxhash64};
 
 /// What the columns of this module are called, so that they are not taken for the user's.
@@ -122,10 +121,8 @@ impl Step {
                 let [value] = &of.params.args[..] else {
                     return Err(refused("it has more than one argument"));
                 };
-                if plain(&value.get_type(plan.schema())?).is_decimal() {
-                    return Err(refused(
-                        "decimals would be rounded twice; cast it to double",
-                    ));
+                if data_type != DataType::Float64 {
+                    return Err(refused("its mean is no double; cast it to one"));
                 }
                 let filtered = |mut expr: Expr| {
                     if let Expr::AggregateFunction(part) = &mut expr {

@@ -24,7 +24,7 @@ use weir_plan::estimate::{estimated_bytes, read_bytes};
 use weir_plan::joins::{NoBroadcasts, is_broadcast_too_large};
 use weir_plan::logical::{PersistNode, WeirQueryPlanner, WriteNode};
 use weir_plan::manifest::collect_manifest;
-use weir_plan::partitioning::RangeNode;
+use weir_plan::partitioning::{RangeBounds, RangeNode};
 use weir_plan::{Error, Result, Settings};
 
 use super::Master;
@@ -114,6 +114,18 @@ async fn undistributed(
         .await?)
 }
 
+/// `plan` as it can be explained: with the rows that are kept, and ranges without bounds.
+///
+/// # Errors
+/// `InvalidPlan` for a plan that cannot be made.
+pub(crate) fn without_running(plan: &LogicalPlan) -> Result<LogicalPlan> {
+    let mut plan = PersistNode::replaced_in(plan.clone(), &PersistNode::kept)?;
+    while let Some(ranges) = RangeNode::lowest_in(&plan)? {
+        plan = ranges.replaced_in(plan, &RangeBounds::default())?;
+    }
+    Ok(plan)
+}
+
 impl Exchanges {
     /// Those of a session.
     ///
@@ -165,17 +177,13 @@ impl Exchanges {
     /// As [`Self::prepare`], in the turn of the query that `plan` is, or is a part of.
     async fn run_parts(&self, state: SessionState, plan: &LogicalPlan) -> Result<Prepared> {
         let mut parts = Vec::new();
-        for persisted in PersistNode::all_in(plan)? {
-            let compute = async || {
-                let prepared = Box::pin(self.run_parts(state.clone(), persisted.input())).await?;
-                let (kept, executed) = self.keep(&prepared.state, &prepared.plan).await?;
-                parts.extend(prepared.parts.into_iter().chain([executed]));
-                Ok(kept)
-            };
-            persisted.rows().ensure(compute).await?;
-        }
-        let plan = PersistNode::replaced_in(plan.clone())?;
-        let plan = self.with_ranges(&state, plan).await?;
+        let plan = match plan {
+            LogicalPlan::Explain(_) => without_running(plan)?,
+            _ => {
+                let plan = self.with_persisted(&state, plan, &mut parts).await?;
+                self.with_ranges(&state, plan).await?
+            }
+        };
         let mut prepared = Prepared {
             plan: state.optimize(&plan)?,
             state,
@@ -212,6 +220,33 @@ impl Exchanges {
             prepared.plan = replaced(prepared.plan, &candidate.part, kept)?;
         }
         Ok(prepared)
+    }
+
+    /// `plan` with the rows that are to be kept: computed, where they are not. Adds the plans that were executed for it to `parts`.
+    async fn with_persisted(
+        &self,
+        state: &SessionState,
+        plan: &LogicalPlan,
+        parts: &mut Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<LogicalPlan> {
+        let mut kept: Vec<(PersistNode, LogicalPlan)> = Vec::new();
+        for node in PersistNode::all_in(plan)? {
+            let compute = async || {
+                let prepared = Box::pin(self.run_parts(state.clone(), node.input())).await?;
+                let (rows, executed) = self.keep(&prepared.state, &prepared.plan).await?;
+                parts.extend(prepared.parts.into_iter().chain([executed]));
+                Ok(rows)
+            };
+            if let Some(rows) = node.rows().ensure(compute).await? {
+                kept.push((node, rows));
+            }
+        }
+        // Whatever others do to them meanwhile, a query reads the same rows wherever it reads them.
+        PersistNode::replaced_in(plan.clone(), &|wanted| {
+            let mut kept = kept.iter();
+            let found = kept.find(|(node, _)| node.is_of(wanted));
+            found.map(|(_, rows)| rows.clone())
+        })
     }
 
     /// `plan` with the bounds of the ranges that it is to be repartitioned by.
