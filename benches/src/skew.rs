@@ -54,10 +54,22 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("uniform", "uniform", "(v * 7919) % 100000"),
 ];
 
-const QUERY: &str = "
-    select d.category, count(distinct f.user) as users, sum(f.amount) as amount
-    from facts f join dims d on f.key = d.key
-    group by d.category order by d.category";
+/// What is done with the joined rows: little, or something that takes longer than the join. Spark has the same functions.
+const QUERIES: &[(&str, &str)] = &[
+    (
+        "count distinct",
+        "select d.category, count(distinct f.user) as users, sum(f.amount) as amount
+        from facts f join dims d on f.key = d.key
+        group by d.category order by d.category",
+    ),
+    (
+        "and a digest of each row",
+        "select d.category, count(distinct f.user) as users,
+            max(md5(concat(d.name, cast(f.user as string)))) as digest
+        from facts f join dims d on f.key = d.key
+        group by d.category order by d.category",
+    ),
+];
 
 /// Writes the tables, runs, prints.
 ///
@@ -71,41 +83,56 @@ pub async fn measure(arguments: Arguments) -> Result<()> {
     let directory = arguments.keep.as_deref().unwrap_or(temporary.path());
     write_tables(directory, arguments.rows).await?;
     println!(
-        "| master | keys | salted | not salted | not / salted | salted / uniform | max / median task time of the join: salted | not salted |"
+        "| master | query | keys | salted | not salted | not / salted | salted / uniform | max / median task time of the join: salted | not salted |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|");
     for master in &arguments.masters {
-        let mut measured = Vec::new();
-        for (table, title, _) in KEYS {
-            let on = session(master, directory, table, true).await?;
-            let off = session(master, directory, table, false).await?;
-            let (mut salted, mut plain) = (Vec::new(), Vec::new());
-            // The first of each warms up.
-            for _ in 0..=arguments.runs {
-                let (rows, elapsed) = run(&on).await?;
-                salted.push(elapsed);
-                let (expected, elapsed) = run(&off).await?;
-                plain.push(elapsed);
-                if rows != expected {
-                    return Err(Error::internal(format!("{title}: other rows when salted")));
-                }
-            }
-            let times = (median(&salted[1..]), median(&plain[1..]));
-            measured.push((title, times, skew_of(&on).await?, skew_of(&off).await?));
-        }
-        let uniform = measured
-            .last()
-            .map_or(f64::NAN, |(_, (salted, _), ..)| *salted);
-        for (title, (salted, plain), salted_skew, plain_skew) in measured {
-            println!(
-                "| {master} | {title} | {salted:.2} s | {plain:.2} s | {:.2} | {:.2} | {salted_skew:.1} | {plain_skew:.1} |",
-                plain / salted,
-                salted / uniform
-            );
+        for (what, query) in QUERIES {
+            measure_query(&arguments, directory, master, what, query).await?;
         }
     }
     if arguments.spark {
         spark(directory, arguments.runs)?;
+    }
+    Ok(())
+}
+
+/// One query on one master, over each of the tables.
+async fn measure_query(
+    arguments: &Arguments,
+    directory: &Path,
+    master: &str,
+    what: &str,
+    query: &str,
+) -> Result<()> {
+    let mut measured = Vec::new();
+    for (table, title, _) in KEYS {
+        let on = session(master, directory, table, true, query).await?;
+        let off = session(master, directory, table, false, query).await?;
+        let (mut salted, mut plain) = (Vec::new(), Vec::new());
+        // The first of each warms up.
+        for _ in 0..=arguments.runs {
+            let (rows, elapsed) = run(&on, query).await?;
+            salted.push(elapsed);
+            let (expected, elapsed) = run(&off, query).await?;
+            plain.push(elapsed);
+            if rows != expected {
+                return Err(Error::internal(format!("{title}: other rows when salted")));
+            }
+        }
+        let times = (median(&salted[1..]), median(&plain[1..]));
+        let skews = (skew_of(&on, query).await?, skew_of(&off, query).await?);
+        measured.push((title, times, skews));
+    }
+    let uniform = measured
+        .last()
+        .map_or(f64::NAN, |(_, (salted, _), _)| *salted);
+    for (title, (salted, plain), (salted_skew, plain_skew)) in measured {
+        println!(
+            "| {master} | {what} | {title} | {salted:.2} s | {plain:.2} s | {:.2} | {:.2} | {salted_skew:.1} | {plain_skew:.1} |",
+            plain / salted,
+            salted / uniform
+        );
     }
     Ok(())
 }
@@ -125,31 +152,34 @@ fn spark(directory: &Path, runs: usize) -> Result<()> {
     let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("support/spark");
     let python = environment::python(&support.join("requirements.txt"));
     let python = python.map_err(|unavailable| failed(unavailable.to_string()))?;
-    let mut command = Command::new(python);
-    command.arg("-B").arg(support.join("skew.py"));
-    command.arg("--directory").arg(directory);
-    command.args(["--threads", "2", "--runs", &runs.to_string()]);
-    command.args(["--query", QUERY, "--tables"]);
-    command.args(KEYS.iter().map(|(table, ..)| table));
-    command.env("SPARK_LOCAL_IP", "127.0.0.1");
-    let output = command.stderr(Stdio::inherit()).output();
-    let output = output.map_err(|error| failed(error.to_string()))?;
-    if !output.status.success() {
-        return Err(failed(output.status.to_string()));
-    }
-    println!("\n| Spark, local[2] | split | not split | not / split |\n|---|---|---|---|");
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let line: OnSpark =
-            serde_json::from_str(line).map_err(|error| failed(error.to_string()))?;
-        let OnSpark {
-            table,
-            split,
-            whole,
-        } = line;
-        println!(
-            "| {table} | {split:.2} s | {whole:.2} s | {:.2} |",
-            whole / split
-        );
+    println!(
+        "\n| Spark, local[2] | query | split | not split | not / split |\n|---|---|---|---|---|"
+    );
+    for (what, query) in QUERIES {
+        let mut command = Command::new(&python);
+        command.arg("-B").arg(support.join("skew.py"));
+        command.arg("--directory").arg(directory);
+        command.args(["--threads", "2", "--runs", &runs.to_string()]);
+        command.args(["--query", query, "--tables"]);
+        command.args(KEYS.iter().map(|(table, ..)| table));
+        command.env("SPARK_LOCAL_IP", "127.0.0.1");
+        let output = command.stderr(Stdio::inherit()).output();
+        let output = output.map_err(|error| failed(error.to_string()))?;
+        if !output.status.success() {
+            return Err(failed(output.status.to_string()));
+        }
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let line = serde_json::from_str(line);
+            let OnSpark {
+                table,
+                split,
+                whole,
+            } = line.map_err(|error| failed(error.to_string()))?;
+            println!(
+                "| {table} | {what} | {split:.2} s | {whole:.2} s | {:.2} |",
+                whole / split
+            );
+        }
     }
     Ok(())
 }
@@ -178,7 +208,13 @@ async fn write_tables(directory: &Path, rows: u64) -> Result<()> {
     Ok(())
 }
 
-async fn session(master: &str, directory: &Path, facts: &str, salt: bool) -> Result<Session> {
+async fn session(
+    master: &str,
+    directory: &Path,
+    facts: &str,
+    salt: bool,
+    query: &str,
+) -> Result<Session> {
     let session = Session::builder()
         .master(master)
         .config("weir.sql.adaptive.skewJoin.enabled", salt)
@@ -189,7 +225,7 @@ async fn session(master: &str, directory: &Path, facts: &str, salt: bool) -> Res
         let rows = session.read().parquet(&place).await?;
         rows.create_or_replace_temp_view(view)?;
     }
-    let plan = session.sql(QUERY).await?;
+    let plan = session.sql(query).await?;
     let plan = plan.explain_string(ExplainMode::Simple).await?;
     if plan.contains("broadcast hash join") {
         return Err(Error::internal(format!("a side is broadcast:\n{plan}")));
@@ -199,9 +235,9 @@ async fn session(master: &str, directory: &Path, facts: &str, salt: bool) -> Res
     Ok(session)
 }
 
-async fn run(session: &Session) -> Result<(String, f64)> {
+async fn run(session: &Session, query: &str) -> Result<(String, f64)> {
     let begun = Instant::now();
-    let rows: Vec<RecordBatch> = session.sql(QUERY).await?.collect().await?;
+    let rows: Vec<RecordBatch> = session.sql(query).await?.collect().await?;
     let elapsed: Duration = begun.elapsed();
     let rows = pretty_format_batches(&rows)
         .map_err(|error| Error::internal("rows have no form as text").with_source(error))?;
@@ -209,8 +245,8 @@ async fn run(session: &Session) -> Result<(String, f64)> {
 }
 
 /// How many times longer the slowest task of the join took than the one in the middle.
-async fn skew_of(session: &Session) -> Result<f64> {
-    let profile = session.sql(QUERY).await?.profile().await?;
+async fn skew_of(session: &Session, query: &str) -> Result<f64> {
+    let profile = session.sql(query).await?.profile().await?;
     let stages = profile.to_string();
     eprintln!(
         "{}",
