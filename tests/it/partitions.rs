@@ -303,7 +303,8 @@ async fn repartitioned_rows_are_those_that_were_there_whatever_comes_after() {
                 .unwrap(),
             other => panic!("{other}"),
         };
-        let queries: &[(&str, fn(DataFrame) -> DataFrame)] = &[
+        type Query = fn(DataFrame) -> DataFrame;
+        let queries: &[(&str, Query)] = &[
             ("filtered, other columns", |rows| {
                 let rows = rows.filter("bucket = 3").unwrap();
                 rows.select(["amount"]).unwrap().sort(["amount"]).unwrap()

@@ -16,7 +16,7 @@ use weir_plan::settings::MAX_RESULT_SIZE;
 use weir_plan::{Error, ErrorKind, Result};
 
 use super::DataFrame;
-use crate::session::{Broadcasts, Prepared};
+use crate::session::{Joins, Prepared};
 
 impl DataFrame {
     /// All rows, as Arrow batches.
@@ -26,17 +26,13 @@ impl DataFrame {
     /// `weir.driver.maxResultSize`; what the query reports otherwise.
     pub async fn collect(&self) -> Result<Vec<RecordBatch>> {
         let prepared = self.prepare().await?;
-        let attempt = |broadcasts| self.collect_once(&prepared, broadcasts);
+        let attempt = |joins| self.collect_once(&prepared, joins);
         self.session().exchanges().complete(attempt).await
     }
 
-    async fn collect_once(
-        &self,
-        prepared: &Prepared,
-        broadcasts: Broadcasts,
-    ) -> Result<Vec<RecordBatch>> {
+    async fn collect_once(&self, prepared: &Prepared, joins: Joins) -> Result<Vec<RecordBatch>> {
         let limit = self.session().settings().max_result_bytes()?;
-        let mut stream = rows(prepared, broadcasts).await?;
+        let mut stream = rows(prepared, joins).await?;
         let mut batches = Vec::new();
         let mut bytes = 0;
         while let Some(batch) = stream.try_next().await? {
@@ -80,7 +76,7 @@ impl DataFrame {
     /// As [`Self::collect`].
     pub async fn tail(&self, rows: usize) -> Result<Vec<RecordBatch>> {
         let prepared = self.prepare().await?;
-        let attempt = |broadcasts| self.tail_once(&prepared, rows, broadcasts);
+        let attempt = |joins| self.tail_once(&prepared, rows, joins);
         self.session().exchanges().complete(attempt).await
     }
 
@@ -88,10 +84,10 @@ impl DataFrame {
         &self,
         prepared: &Prepared,
         count: usize,
-        broadcasts: Broadcasts,
+        joins: Joins,
     ) -> Result<Vec<RecordBatch>> {
         let limit = self.session().settings().max_result_bytes()?;
-        let mut stream = rows(prepared, broadcasts).await?;
+        let mut stream = rows(prepared, joins).await?;
         let mut kept: VecDeque<RecordBatch> = VecDeque::new();
         let mut has = 0;
         while let Some(batch) = stream.try_next().await? {
@@ -126,7 +122,7 @@ impl DataFrame {
     pub async fn to_local_iterator(&self) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let mut prepared = self.prepare().await?;
         prepared.end_turn();
-        let rows = rows(&prepared, Broadcasts::Chosen).await?;
+        let rows = rows(&prepared, Joins::Chosen).await?;
         // What was kept for it is read until the end, and is in a directory of the session.
         let kept = (prepared, self.session().clone());
         let rows = rows.inspect(move |_| {
@@ -167,9 +163,9 @@ impl DataFrame {
 /// The rows of one attempt.
 async fn rows(
     prepared: &Prepared,
-    broadcasts: Broadcasts,
+    joins: Joins,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let plan = prepared.physical(broadcasts).await?;
+    let plan = prepared.physical(joins).await?;
     let rows = execute_stream(plan, prepared.state().task_ctx())?;
     Ok(rows.map_err(Error::from).boxed())
 }

@@ -23,7 +23,7 @@ pub(crate) use builder::{machine_memory_bytes, runtime_env};
 
 use cluster::Executors;
 pub(crate) use cluster::with_task_metrics;
-pub(crate) use exchanges::{Broadcasts, Exchanges, Prepared, without_running};
+pub(crate) use exchanges::{Exchanges, Joins, Prepared, without_running};
 
 pub use builder::SessionBuilder;
 pub use cluster::ExecutorAddress;

@@ -14,7 +14,7 @@ use weir_plan::{Result, STREAM_INPUT_ROWS};
 use weir_streaming::{BatchJob, BatchOutput, BatchRunner};
 
 use super::cluster::with_task_metrics;
-use super::exchanges::{Broadcasts, Exchanges, Prepared};
+use super::exchanges::{Exchanges, Joins, Prepared};
 
 /// Runs batches, again where an executor was lost.
 pub(super) struct PlanRunner {
@@ -50,8 +50,8 @@ impl PlanRunner {
         state
     }
 
-    async fn attempt(prepared: &Prepared, broadcasts: Broadcasts) -> Result<BatchOutput> {
-        let plan = prepared.physical(broadcasts).await?;
+    async fn attempt(prepared: &Prepared, joins: Joins) -> Result<BatchOutput> {
+        let plan = prepared.physical(joins).await?;
         let rows = collect(Arc::clone(&plan), prepared.state().task_ctx()).await?;
         let mut input_rows = 0;
         for plan in prepared.parts().iter().chain([&plan]) {
@@ -76,7 +76,7 @@ impl BatchRunner for PlanRunner {
         let exchanges = &self.exchanges;
         let prepared = exchanges.prepare(self.state(&job), &job.plan).await?;
         exchanges
-            .complete(|broadcasts| Self::attempt(&prepared, broadcasts))
+            .complete(|joins| Self::attempt(&prepared, joins))
             .await
     }
 
@@ -118,7 +118,7 @@ mod tests {
             let state = runner.state(&job);
             assert_eq!(state.config().target_partitions(), 4);
             let prepared = runner.exchanges.prepare(state, &job.plan).await.unwrap();
-            let plan = prepared.physical(Broadcasts::Chosen).await.unwrap();
+            let plan = prepared.physical(Joins::Chosen).await.unwrap();
             let shown = displayable(plan.as_ref()).indent(false).to_string();
             assert_eq!(shown.contains("RepartitionExec"), spread, "{shown}");
         }

@@ -64,7 +64,7 @@ impl RepartitionedExec {
         Self::try_new(self.partitions, self.each, self.numbered, input)
     }
 
-    fn into_exchange(&self) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    fn to_exchange(&self) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let each = self.each;
         let input = Arc::clone(&self.input);
         let slots = SlotExec::try_new(self.partitions, each, each, self.numbered, input)?;
@@ -95,7 +95,7 @@ pub(crate) fn exchanged(
     plan: Arc<dyn ExecutionPlan>,
 ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
     let plan = plan.transform_up(|plan| match plan.downcast_ref::<RepartitionedExec>() {
-        Some(node) => node.into_exchange().map(Transformed::yes),
+        Some(node) => node.to_exchange().map(Transformed::yes),
         None => Ok(Transformed::no(plan)),
     })?;
     Ok(plan.data)

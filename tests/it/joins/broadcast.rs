@@ -138,3 +138,54 @@ async fn statistics_that_lie_are_corrected_when_the_query_runs() {
         30_000
     );
 }
+
+/// A hash table cannot spill: what does not fit the memory is sorted.
+#[tokio::test(flavor = "multi_thread")]
+async fn join_whose_hash_table_does_not_fit_the_memory_is_sorted_and_spills() {
+    const ROWS: i64 = 1_500_000;
+    for master in ["local[2]", "local-cluster[2,1]"] {
+        let session = Session::builder()
+            .master(master)
+            .config(
+                "weir.executor.program",
+                env!("CARGO_BIN_EXE_weir-test-node"),
+            )
+            .config("weir.sql.autoBroadcastJoinThreshold", -1)
+            .config("weir.sql.shuffle.partitions", 2)
+            .config(
+                "weir.memory.limit",
+                if master == "local[2]" {
+                    "240MB"
+                } else {
+                    "480MB"
+                },
+            );
+        let session = session.create().await.unwrap();
+        let rows = session.range(0, ROWS, 1).unwrap();
+        let text = rows
+            .expr("concat('the text of row ', cast(id as string))")
+            .unwrap();
+        let side = |name: &str| rows.clone().with_column(name, text.clone()).unwrap();
+        let joined = side("a").join(side("b"), "id", "inner").unwrap();
+        let length = |name: &str| {
+            joined
+                .expr(&format!("sum(length({name}))"))
+                .unwrap()
+                .alias(name)
+        };
+        let sums = joined.clone().agg([length("a"), length("b")]).unwrap();
+        let digits: i64 = (0..ROWS).map(|id| id.to_string().len() as i64).sum();
+        let expected = digits + 16 * ROWS;
+        let shown = super::rows_of(sums.clone()).await;
+        assert!(
+            shown.contains(&format!("| {expected} | {expected} |")),
+            "{master}: {shown}"
+        );
+        let profile = sums.profile().await.unwrap();
+        let spilled: u64 = profile.stages.iter().map(|stage| stage.spilled_bytes).sum();
+        assert!(
+            spilled > 0 && profile.plan.contains("SortMergeJoin"),
+            "{master}: {profile}"
+        );
+    }
+}

@@ -34,7 +34,8 @@ async fn salted_groups_are_those_without_a_salt() {
     for master in ["local[2]", "local-cluster[2,1]"] {
         let session = session(&lake, master, "-1").await;
         let rows = session.sql(SKEWED).await.unwrap();
-        let cases: Vec<(&str, fn() -> Vec<Expr>)> = vec![
+        type Aggregates = fn() -> Vec<Expr>;
+        let cases: Vec<(&str, Aggregates)> = vec![
             ("all", all),
             ("distinct", || {
                 vec![

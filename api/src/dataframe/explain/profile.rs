@@ -22,7 +22,7 @@ use futures::TryStreamExt as _;
 use weir_plan::Result;
 
 use crate::dataframe::{DataFrame, draw};
-use crate::session::{Broadcasts, Prepared, with_task_metrics};
+use crate::session::{Joins, Prepared, with_task_metrics};
 
 /// Times that nodes measure themselves computing by; each node has at most one of them.
 const COMPUTING: &[&str] = &[
@@ -82,7 +82,7 @@ impl DataFrame {
     /// What the query reports.
     pub async fn profile(&self) -> Result<QueryProfile> {
         let prepared = self.prepare().await?;
-        let run = |broadcasts| run(&prepared, broadcasts);
+        let run = |joins| run(&prepared, joins);
         let ran = self.session().exchanges().complete(run).await?;
         let mut profile = QueryProfile {
             plan: String::new(),
@@ -100,8 +100,8 @@ impl DataFrame {
 }
 
 /// Runs one attempt; its plan.
-async fn run(prepared: &Prepared, broadcasts: Broadcasts) -> Result<Arc<dyn ExecutionPlan>> {
-    let plan = prepared.physical(broadcasts).await?;
+async fn run(prepared: &Prepared, joins: Joins) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = prepared.physical(joins).await?;
     let mut rows = execute_stream(Arc::clone(&plan), prepared.state().task_ctx())?;
     while rows.try_next().await?.is_some() {}
     Ok(plan)

@@ -25,7 +25,7 @@ use weir_plan::joins::{NoBroadcasts, is_broadcast_too_large};
 use weir_plan::logical::{PersistNode, WeirQueryPlanner, WriteNode};
 use weir_plan::manifest::collect_manifest;
 use weir_plan::partitioning::{RangeBounds, RangeNode};
-use weir_plan::{Error, Result, Settings};
+use weir_plan::{Error, Result, Settings, causes};
 
 use super::Master;
 use super::cluster::{Executors, Turn, complete};
@@ -72,27 +72,46 @@ impl Prepared {
     ///
     /// # Errors
     /// `InvalidPlan` when it cannot be planned.
-    pub(crate) async fn physical(&self, broadcasts: Broadcasts) -> Result<Arc<dyn ExecutionPlan>> {
-        physical(&self.state, &self.plan, broadcasts).await
+    pub(crate) async fn physical(&self, joins: Joins) -> Result<Arc<dyn ExecutionPlan>> {
+        physical(&self.state, &self.plan, joins).await
     }
 }
 
-/// Whether an attempt may broadcast sides of joins.
+/// How an attempt may join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Broadcasts {
+pub(crate) enum Joins {
     /// As the planner chooses.
     Chosen,
-    /// Only where a join has no other way: one turned out too large.
-    Avoided,
+    /// Nothing is broadcast but where a join has no other way: a side turned out too large.
+    NotBroadcast,
+    /// Nor is anything kept in a hash table, which cannot spill, where it can be sorted: it did not fit the memory.
+    Sorted,
 }
+
+impl Joins {
+    /// How to try again after `error`, and what the query then does; none if that does not help.
+    fn instead(self, error: &Error) -> Option<(Self, &'static str)> {
+        if self == Self::Chosen && is_broadcast_too_large(error) {
+            return Some((Self::NotBroadcast, "broadcasts nothing"));
+        }
+        let exhausted = causes(error).any(|cause| {
+            let text = cause.to_string();
+            text.contains("Resources exhausted") && text.contains(HASH_TABLE)
+        });
+        (exhausted && self != Self::Sorted).then_some((Self::Sorted, "sorts what it joins"))
+    }
+}
+
+/// DataFusion's name of the memory that the hash table of a join takes. It arrives from executors as text.
+const HASH_TABLE: &str = "HashJoinInput";
 
 async fn physical(
     state: &SessionState,
     optimized: &LogicalPlan,
-    broadcasts: Broadcasts,
+    joins: Joins,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let planner = state.query_planner();
-    if broadcasts == Broadcasts::Chosen {
+    if joins == Joins::Chosen {
         return Ok(planner.create_physical_plan(optimized, state).await?);
     }
     let mut state = state.clone();
@@ -101,6 +120,9 @@ async fn physical(
     let optimizer = &mut config.options_mut().optimizer;
     optimizer.hash_join_single_partition_threshold = 0;
     optimizer.hash_join_single_partition_threshold_rows = 0;
+    if joins == Joins::Sorted {
+        optimizer.prefer_hash_join = false;
+    }
     Ok(planner.create_physical_plan(optimized, &state).await?)
 }
 
@@ -254,8 +276,8 @@ impl Exchanges {
         let mut plan = plan;
         while let Some(node) = RangeNode::lowest_in(&plan)? {
             let keys = state.optimize(&node.keys()?)?;
-            let attempt = async |broadcasts| {
-                let keys = physical(state, &keys, broadcasts).await?;
+            let attempt = async |joins| {
+                let keys = physical(state, &keys, joins).await?;
                 let mut keys = execute_stream(keys, state.task_ctx())?;
                 let mut sample = node.sample();
                 while let Some(batch) = keys.try_next().await? {
@@ -269,23 +291,28 @@ impl Exchanges {
         Ok(plan)
     }
 
-    /// The result of the first complete attempt at a query: see [`complete`]. If what it broadcasts turns out too large, that
-    /// of the first without broadcasts.
+    /// The result of the first complete attempt at a query: see [`complete`]. If what it broadcasts turns out too large, or the hash
+    /// table of a join, that of the first without them.
     ///
     /// # Errors
     /// As [`complete`].
     pub(crate) async fn complete<T, F, Fut>(&self, mut attempt: F) -> Result<T>
     where
-        F: FnMut(Broadcasts) -> Fut,
+        F: FnMut(Joins) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
         let executors = self.executors.as_deref();
-        match complete(executors, || attempt(Broadcasts::Chosen)).await {
-            Err(error) if is_broadcast_too_large(&error) => {
-                warn!(%error, "the query runs again, and broadcasts nothing");
-                complete(executors, || attempt(Broadcasts::Avoided)).await
-            }
-            done => done,
+        let mut joins = Joins::Chosen;
+        loop {
+            let error = match complete(executors, || attempt(joins)).await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            let Some((instead, what)) = joins.instead(&error) else {
+                return Err(error);
+            };
+            warn!(%error, "the query runs again, and {what}");
+            joins = instead;
         }
     }
 
@@ -315,8 +342,8 @@ impl Exchanges {
         let exchange = Exchange::try_new(base, &self.stores, part.schema().as_arrow())?;
         let write = WriteNode::plan(exchange.write_step(), part.clone())?;
         let write = &write;
-        let attempt = async |broadcasts| {
-            let plan = physical(state, write, broadcasts).await?;
+        let attempt = async |joins| {
+            let plan = physical(state, write, joins).await?;
             let rows = collect(Arc::clone(&plan), state.task_ctx()).await?;
             Ok((collect_manifest(&rows)?, plan))
         };
