@@ -41,7 +41,7 @@ enum Spread {
     Together,
 }
 
-/// Gives the rows of its input in so many partitions; with [`Spread::Together`], in no more.
+/// Gives the rows of its input in so many partitions, or in no more: see its makers.
 #[derive(Debug, Clone)]
 pub struct RepartitionNode {
     partitions: usize,
