@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
@@ -16,6 +17,12 @@ use nix::unistd::Pid;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tracing::warn;
 use weir_plan::{Error, ErrorKind, Result};
+
+/// How long a program may be open for writing after it was written, by a child that was forked meanwhile.
+const BUSY_AT_MOST: Duration = Duration::from_secs(10);
+
+/// Between two tries to start it.
+const BUSY_RETRY: Duration = Duration::from_millis(20);
 
 /// See the module's documentation.
 pub(super) struct JobProcess {
@@ -26,21 +33,26 @@ pub(super) struct JobProcess {
 
 impl JobProcess {
     /// Starts `program` in `directory`; `environment` goes over the driver's own.
-    pub(super) fn start(
+    ///
+    /// The file was written by this process. Another job's child, from when it is forked until it runs its own program, holds it
+    /// open as this process did when it was written, and the system runs no file that is open for writing (`ETXTBSY`): that passes, and
+    /// the start is tried again.
+    pub(super) async fn start(
         program: &Path,
         arguments: &[String],
         environment: &BTreeMap<String, String>,
         directory: &Path,
     ) -> Result<Self> {
         let failed = |error: io::Error| {
-            // `ETXTBSY` and the like included: the message of the system says which.
+            // The message of the system says why.
             Error::new(
                 ErrorKind::InvalidArgument,
                 "the submitted program cannot be run on the driver's machine",
             )
             .with_source(error)
         };
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .envs(environment)
             .current_dir(directory)
@@ -48,9 +60,21 @@ impl JobProcess {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed)?;
+            .kill_on_drop(true);
+        let begun = Instant::now();
+        let mut child = loop {
+            match command.spawn() {
+                Ok(child) => break child,
+                Err(error)
+                    if error.kind() == io::ErrorKind::ExecutableFileBusy
+                        && begun.elapsed() < BUSY_AT_MOST =>
+                {
+                    // Nothing tells when the other child has begun.
+                    tokio::time::sleep(BUSY_RETRY).await;
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        };
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         let id = id.ok_or_else(|| Error::internal("a process that runs has no id"))?;
         Ok(Self {
@@ -128,4 +152,26 @@ fn started_ticks(id: u32) -> Option<u64> {
     // The name, in parentheses, may hold anything; the 20th field after it is the time.
     let after_name = &stat[stat.rfind(')')? + 1..];
     after_name.split_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn program_that_is_open_for_writing_is_started_once_it_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("program");
+        std::fs::copy("/bin/true", &program).unwrap();
+        let held = OpenOptions::new().write(true).open(&program).unwrap();
+        let busy = std::process::Command::new(&program).spawn().unwrap_err();
+        assert_eq!(busy.kind(), io::ErrorKind::ExecutableFileBusy);
+        let environment = BTreeMap::new();
+        let start = JobProcess::start(&program, &[], &environment, directory.path());
+        // The start is tried first.
+        let (started, ()) = tokio::join!(start, async { drop(held) });
+        assert!(started.unwrap().wait().await.unwrap().success());
+    }
 }

@@ -327,7 +327,8 @@ impl Jobs {
         };
         let environment = self.environment(&id, spec)?;
         let directory = self.directory(&id);
-        let mut process = JobProcess::start(&program, &spec.arguments, &environment, &directory)?;
+        let mut process =
+            JobProcess::start(&program, &spec.arguments, &environment, &directory).await?;
         let (process_id, ticks) = process.identity();
         info!("job {id}: try {tries} is process {process_id}");
         self.change_stored(entry, |stored| {
