@@ -1,5 +1,47 @@
 //! What every plan node with one input repeats.
 
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::Statistics;
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, PlanProperties};
+
+/// Of a node that gives rows of `schema` in `partitions`, of which nothing else is known, as they come from `input`.
+pub(crate) fn properties_over(
+    input: &Arc<dyn ExecutionPlan>,
+    schema: SchemaRef,
+    partitions: usize,
+) -> Arc<PlanProperties> {
+    Arc::new(PlanProperties::new(
+        EquivalenceProperties::new(schema),
+        Partitioning::UnknownPartitioning(partitions),
+        input.pipeline_behavior(),
+        input.boundedness(),
+    ))
+}
+
+/// The statistics of a node that gives the rows of its input: the input's.
+pub(crate) fn statistics_of_input(inputs: &[Arc<Statistics>], schema: &Schema) -> Arc<Statistics> {
+    let input = inputs.first().map(Arc::clone);
+    input.unwrap_or_else(|| Arc::new(Statistics::new_unknown(schema)))
+}
+
+/// As [`statistics_of_input`], of a node with other partitions: of one of them nothing is known.
+pub(crate) fn statistics_of_whole_input(
+    inputs: &[Arc<Statistics>],
+    args: &StatisticsArgs,
+    schema: &Schema,
+) -> Arc<Statistics> {
+    let known = if args.partition().is_none() {
+        inputs
+    } else {
+        &[]
+    };
+    statistics_of_input(known, schema)
+}
+
 /// The methods of `ExecutionPlan` that are the same for all nodes called `$name` with a field `input`, no expressions to rewrite, and a
 /// method `with_input`, which makes the node again over another input. Rows stay where they are: more partitions do not help.
 macro_rules! one_input {

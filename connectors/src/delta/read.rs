@@ -53,22 +53,18 @@ pub async fn read_version(
     let url = table_url(location)?;
     let log_store = log_store(&url, stores)?;
     match load(&url, &log_store, version).await {
-        Ok((version, read)) => Ok((version, read)),
+        Ok(read) => Ok((read.version(), read)),
         Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
         Err(_) if is_vacant(&log_store).await => Err(no_table(&url)),
         // It may have been made between the two looks at it.
         Err(_) => {
-            let (version, read) = load(&url, &log_store, version).await?;
-            Ok((version, read))
+            let read = load(&url, &log_store, version).await?;
+            Ok((read.version(), read))
         }
     }
 }
 
-async fn load(
-    url: &Url,
-    log_store: &LogStoreRef,
-    version: ReadVersion,
-) -> Result<(u64, Arc<DeltaRead>)> {
+async fn load(url: &Url, log_store: &LogStoreRef, version: ReadVersion) -> Result<Arc<DeltaRead>> {
     let newest = version == ReadVersion::Newest;
     let version = match version {
         ReadVersion::Newest => None,
@@ -86,7 +82,6 @@ async fn load(
             )
             .with_source(error),
         })?;
-    let version = snapshot.version();
     let scan = DeltaTable::new(Arc::clone(log_store))
         .table_provider()
         .with_snapshot(snapshot.clone())
@@ -100,7 +95,7 @@ async fn load(
         newest,
         newer: Mutex::default(),
     };
-    Ok((version, Arc::new(read)))
+    Ok(Arc::new(read))
 }
 
 /// One version of a table, for a query: the library's scan, and what [`explain_reads`] tells of it.
@@ -146,8 +141,7 @@ impl DeltaRead {
         let version =
             version.map_err(|error| table_error(&self.url, "reading the log of", error))?;
         if version > known {
-            let (_, now) = load(&self.url, &self.log_store, ReadVersion::Newest).await?;
-            *newer = Some(now);
+            *newer = Some(load(&self.url, &self.log_store, ReadVersion::Newest).await?);
         }
         Ok(newer.clone())
     }

@@ -20,7 +20,7 @@ use weir_proto::nodes::BroadcastLimitNode;
 use crate::codec::NodeCodec;
 use crate::error::{Error, ErrorKind, Result, causes};
 use crate::estimate::batch_bytes;
-use crate::one_input::one_input;
+use crate::one_input::{one_input, statistics_of_input};
 use crate::settings::BROADCAST_LIMIT;
 use crate::write_node::only_input;
 
@@ -117,8 +117,7 @@ impl ExecutionPlan for BroadcastLimitExec {
         inputs: &[Arc<Statistics>],
         _args: &StatisticsArgs,
     ) -> Result<Arc<Statistics>, DataFusionError> {
-        let statistics = inputs.first().map(Arc::clone);
-        Ok(statistics.unwrap_or_else(|| Arc::new(Statistics::new_unknown(&self.schema()))))
+        Ok(statistics_of_input(inputs, &self.schema()))
     }
 
     // It is in the way of nothing.

@@ -16,6 +16,7 @@ use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use super::marker::HintedExec;
 use crate::error::{Error, Result};
+use crate::logical::only_plan;
 use crate::options::did_you_mean;
 
 /// How the side it is given for is to be joined. Spark's join hints (`JoinStrategyHint`).
@@ -144,9 +145,7 @@ impl UserDefinedLogicalNodeCore for HintNode {
         _exprs: Vec<Expr>,
         inputs: Vec<LogicalPlan>,
     ) -> Result<Self, DataFusionError> {
-        let Ok([input]) = <[LogicalPlan; 1]>::try_from(inputs) else {
-            return Err(Error::internal("a hint is for one input").into());
-        };
+        let input = only_plan(UserDefinedLogicalNodeCore::name(self), inputs)?;
         Ok(Self {
             hint: self.hint,
             input,

@@ -12,7 +12,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 
 use super::hint::JoinHint;
 use crate::error::Result;
-use crate::one_input::one_input;
+use crate::one_input::{one_input, statistics_of_input};
 
 /// Its input, hinted. Removed when the joins have been chosen: it is not sent to executors.
 #[derive(Debug)]
@@ -79,7 +79,6 @@ impl ExecutionPlan for HintedExec {
         inputs: &[Arc<Statistics>],
         _args: &StatisticsArgs,
     ) -> Result<Arc<Statistics>, DataFusionError> {
-        let statistics = inputs.first().map(Arc::clone);
-        Ok(statistics.unwrap_or_else(|| Arc::new(Statistics::new_unknown(&self.schema()))))
+        Ok(statistics_of_input(inputs, &self.schema()))
     }
 }

@@ -16,7 +16,8 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
-use crate::error::{Error, Result};
+use super::{only_plan, own_node};
+use crate::error::Result;
 
 /// What there is of rows that are to be computed once. All nodes of one `persist()` share it.
 #[derive(Debug, Default)]
@@ -104,10 +105,7 @@ impl PersistNode {
     /// The node that `plan` is, if it is one.
     #[must_use]
     pub fn of(plan: &LogicalPlan) -> Option<&Self> {
-        match plan {
-            LogicalPlan::Extension(node) => node.node.as_any().downcast_ref(),
-            _ => None,
-        }
+        own_node(plan)
     }
 
     /// The nodes of `plan` whose rows it needs: none that is below another, and none whose rows were released.
@@ -220,9 +218,7 @@ impl UserDefinedLogicalNodeCore for PersistNode {
         _exprs: Vec<Expr>,
         inputs: Vec<LogicalPlan>,
     ) -> Result<Self, DataFusionError> {
-        let Ok([input]) = <[LogicalPlan; 1]>::try_from(inputs) else {
-            return Err(Error::internal("rows to persist are of one input").into());
-        };
+        let input = only_plan(UserDefinedLogicalNodeCore::name(self), inputs)?;
         Ok(Self {
             rows: Arc::clone(&self.rows),
             input,

@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
+use super::only_plan;
 use crate::error::{Error, Result};
 use crate::manifest::manifest_schema;
 use crate::sink::WriteStep;
@@ -97,9 +98,7 @@ impl UserDefinedLogicalNodeCore for WriteNode {
         _exprs: Vec<Expr>,
         inputs: Vec<LogicalPlan>,
     ) -> Result<Self, DataFusionError> {
-        let Ok([input]) = <[LogicalPlan; 1]>::try_from(inputs) else {
-            return Err(Error::internal("a write takes one input").into());
-        };
+        let input = only_plan(UserDefinedLogicalNodeCore::name(self), inputs)?;
         Ok(Self {
             step: Arc::clone(&self.step),
             input,

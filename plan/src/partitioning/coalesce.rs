@@ -6,7 +6,6 @@ use std::sync::Arc;
 use datafusion::common::DataFusionError;
 use datafusion::common::Statistics;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -18,7 +17,7 @@ use weir_proto::nodes::CoalesceNode;
 
 use crate::codec::NodeCodec;
 use crate::error::{Error, Result};
-use crate::one_input::one_input;
+use crate::one_input::{one_input, properties_over, statistics_of_whole_input};
 use crate::write_node::only_input;
 
 /// The rows of its input in no more partitions than it is asked for, in all tasks of its stage together. What is below runs in as few.
@@ -43,18 +42,13 @@ impl CoalesceExec {
         let has = input.output_partitioning().partition_count();
         let each = each.min(has);
         let declared = each.max(if shared { 2 } else { 1 });
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(input.schema()),
-            Partitioning::UnknownPartitioning(declared),
-            input.pipeline_behavior(),
-            input.boundedness(),
-        );
+        let properties = properties_over(&input, input.schema(), declared);
         Self {
             partitions,
             each,
             shared,
             input,
-            properties: Arc::new(properties),
+            properties,
         }
     }
 
@@ -105,9 +99,7 @@ impl ExecutionPlan for CoalesceExec {
         inputs: &[Arc<Statistics>],
         args: &StatisticsArgs,
     ) -> Result<Arc<Statistics>, DataFusionError> {
-        let whole = inputs.first().filter(|_| args.partition().is_none());
-        let unknown = || Arc::new(Statistics::new_unknown(&self.schema()));
-        Ok(whole.map_or_else(unknown, Arc::clone))
+        Ok(statistics_of_whole_input(inputs, args, &self.schema()))
     }
 }
 

@@ -7,8 +7,8 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{DataFusionError, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::Partitioning;
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{
@@ -19,7 +19,7 @@ use datafusion::physical_plan::{
 use super::exec::PartitionsExec;
 use super::slot::SlotExec;
 use crate::error::{Error, Result};
-use crate::one_input::one_input;
+use crate::one_input::{one_input, properties_over};
 
 /// Its input in other partitions. It does not run: [`exchanged`] puts an exchange in its place.
 #[derive(Debug)]
@@ -45,18 +45,13 @@ impl RepartitionedExec {
             true => without_last(&input.schema())?,
             false => input.schema(),
         };
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(each),
-            input.pipeline_behavior(),
-            input.boundedness(),
-        );
+        let properties = properties_over(&input, schema, each);
         Ok(Self {
             partitions,
             each,
             numbered,
             input,
-            properties: Arc::new(properties),
+            properties,
         })
     }
 

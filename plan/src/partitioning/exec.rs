@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
@@ -18,7 +17,7 @@ use weir_proto::nodes::PartitionsNode;
 use super::exchange::without_last;
 use crate::codec::NodeCodec;
 use crate::error::{Error, Result};
-use crate::one_input::one_input;
+use crate::one_input::{one_input, properties_over};
 use crate::write_node::only_input;
 
 /// The rows of its input without the last column, in partitions that all tasks of its stage have together.
@@ -31,16 +30,15 @@ pub struct PartitionsExec {
 
 impl PartitionsExec {
     pub(super) fn try_new(partitions: usize, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(without_last(&input.schema())?),
-            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
-            input.pipeline_behavior(),
-            input.boundedness(),
+        let properties = properties_over(
+            &input,
+            without_last(&input.schema())?,
+            input.output_partitioning().partition_count(),
         );
         Ok(Self {
             partitions,
             input,
-            properties: Arc::new(properties),
+            properties,
         })
     }
 

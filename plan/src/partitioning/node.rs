@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::functions::hash::row::HASH;
 use crate::functions::kernel::Function;
 use crate::functions::math::whole::PMOD;
+use crate::logical::{only_plan, own_node};
 use crate::placement::StageTasks;
 
 /// The most partitions that rows are spread over.
@@ -104,10 +105,7 @@ impl RepartitionNode {
     /// Whether `plan` is such a node.
     #[must_use]
     pub fn is(plan: &LogicalPlan) -> bool {
-        match plan {
-            LogicalPlan::Extension(node) => node.node.as_any().is::<Self>(),
-            _ => false,
-        }
+        own_node::<Self>(plan).is_some()
     }
 
     fn try_new(partitions: usize, spread: Spread, input: LogicalPlan) -> Result<Self> {
@@ -226,9 +224,7 @@ impl UserDefinedLogicalNodeCore for RepartitionNode {
         _exprs: Vec<Expr>,
         inputs: Vec<LogicalPlan>,
     ) -> Result<Self, DataFusionError> {
-        let Ok([input]) = <[LogicalPlan; 1]>::try_from(inputs) else {
-            return Err(Error::internal("rows to repartition are of one input").into());
-        };
+        let input = only_plan(UserDefinedLogicalNodeCore::name(self), inputs)?;
         Ok(Self::try_new(self.partitions, self.spread, input)?)
     }
 }

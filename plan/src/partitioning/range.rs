@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::node::{RepartitionNode, check};
 use crate::error::{Error, Result};
+use crate::logical::{only_plan, own_node};
 
 /// Keys that are sampled for each partition.
 const SAMPLED_PER_PARTITION: usize = 100;
@@ -141,10 +142,7 @@ impl RangeNode {
     }
 
     fn of(plan: &LogicalPlan) -> Option<&Self> {
-        match plan {
-            LogicalPlan::Extension(node) => node.node.as_any().downcast_ref(),
-            _ => None,
-        }
+        own_node(plan)
     }
 
     /// A node of `plan` that is above no other.
@@ -263,9 +261,7 @@ impl UserDefinedLogicalNodeCore for RangeNode {
         exprs: Vec<Expr>,
         inputs: Vec<LogicalPlan>,
     ) -> Result<Self, DataFusionError> {
-        let Ok([input]) = <[LogicalPlan; 1]>::try_from(inputs) else {
-            return Err(Error::internal("rows to repartition are of one input").into());
-        };
+        let input = only_plan(UserDefinedLogicalNodeCore::name(self), inputs)?;
         let keys = self.keys.iter().zip(exprs);
         let keys = keys.map(|(key, expr)| SortExpr {
             expr,

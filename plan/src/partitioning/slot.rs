@@ -8,7 +8,6 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::common::hash_utils::create_hashes;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -23,7 +22,7 @@ use super::exchange::without_last;
 use crate::codec::NodeCodec;
 use crate::error::{Error, Result};
 use crate::manifest::WritePlace;
-use crate::one_input::one_input;
+use crate::one_input::{one_input, properties_over};
 use crate::write_node::only_input;
 
 /// What the column of the slots is called, after all others. Nobody looks it up by its name.
@@ -66,11 +65,10 @@ impl SlotExec {
         let own = Arc::new(Field::new(SLOT_COLUMN, DataType::UInt64, false));
         let fields: Vec<_> = schema.fields().iter().cloned().chain([own]).collect();
         let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::new(schema)),
-            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
-            input.pipeline_behavior(),
-            input.boundedness(),
+        let properties = properties_over(
+            &input,
+            Arc::new(schema),
+            input.output_partitioning().partition_count(),
         );
         Ok(Self {
             partitions,
@@ -78,7 +76,7 @@ impl SlotExec {
             total,
             numbered,
             input,
-            properties: Arc::new(properties),
+            properties,
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }

@@ -14,7 +14,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{DataFusionError, Statistics};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
+use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode,
 };
@@ -38,7 +38,7 @@ use crate::codec::NodeCodec;
 use crate::error::{Error, Result};
 use crate::estimate::batch_bytes;
 use crate::manifest::manifest_schema;
-use crate::one_input::one_input;
+use crate::one_input::{one_input, properties_over, statistics_of_whole_input};
 use crate::write_node::only_input;
 
 /// Which partitions are small: an extension of a session's configuration. Without it, they stay as they are.
@@ -120,16 +120,11 @@ struct Left {
 impl SmallPartitionsExec {
     fn new(below_bytes: u64, input: Arc<dyn ExecutionPlan>) -> Self {
         let partitions = input.output_partitioning().partition_count();
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(input.schema()),
-            Partitioning::UnknownPartitioning(partitions),
-            input.pipeline_behavior(),
-            input.boundedness(),
-        );
+        let properties = properties_over(&input, input.schema(), partitions);
         Self {
             below_bytes,
             input,
-            properties: Arc::new(properties),
+            properties,
             left: Arc::new(Mutex::new(Left {
                 open: partitions,
                 batches: VecDeque::new(),
@@ -193,9 +188,7 @@ impl ExecutionPlan for SmallPartitionsExec {
         inputs: &[Arc<Statistics>],
         args: &StatisticsArgs,
     ) -> Result<Arc<Statistics>, DataFusionError> {
-        let whole = inputs.first().filter(|_| args.partition().is_none());
-        let unknown = || Arc::new(Statistics::new_unknown(&self.schema()));
-        Ok(whole.map_or_else(unknown, Arc::clone))
+        Ok(statistics_of_whole_input(inputs, args, &self.schema()))
     }
 }
 

@@ -9,7 +9,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::hash_utils::create_hashes;
 use datafusion::common::{DataFusionError, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
@@ -21,7 +20,7 @@ use futures::StreamExt as _;
 
 use super::Salt;
 use crate::error::{Error, Result};
-use crate::one_input::one_input;
+use crate::one_input::{one_input, properties_over};
 
 /// What the column of the salt is called, after all others.
 pub(super) const SALT_COLUMN: &str = "__weir_salt";
@@ -67,18 +66,13 @@ impl SaltExec {
         let fields: Vec<_> = schema.fields().iter().cloned().chain([own]).collect();
         let salted = Schema::new_with_metadata(fields, schema.metadata().clone());
         let partitions = input.output_partitioning().partition_count();
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::new(salted)),
-            Partitioning::UnknownPartitioning(partitions),
-            input.pipeline_behavior(),
-            input.boundedness(),
-        );
+        let properties = properties_over(&input, Arc::new(salted), partitions);
         Ok(Self {
             salt,
             role,
             keys,
             input,
-            properties: Arc::new(properties),
+            properties,
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }
