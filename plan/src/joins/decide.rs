@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::broadcast::{BroadcastLimit, NoBroadcasts};
 use super::choice::{Chosen, choose, is_join, is_shuffled, limit_broadcast, shuffles, strategy};
-use super::marker::HintedExec;
+use super::marker::without_hint;
 use super::salt::{find_skew, is_salted, salted};
 
 /// A list of DataFusion's rules.
@@ -65,11 +65,7 @@ pub(crate) async fn decide(
     if find_skew {
         plan = salt_skewed(plan, state, &mut joins).await?;
     }
-    let plan = plan.transform_up(|plan| {
-        let hinted = plan.downcast_ref::<HintedExec>();
-        let input = hinted.map(|hinted| Arc::clone(hinted.input()));
-        Ok(input.map_or_else(|| Transformed::no(plan), Transformed::yes))
-    })?;
+    let plan = plan.transform_up(|plan| Ok(without_hint(plan)))?;
     // In one partition, nothing is broadcast, and there is no other way.
     let limit = state.config().get_extension::<BroadcastLimit>();
     let plan = match limit.filter(|_| shuffles(config)) {

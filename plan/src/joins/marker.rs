@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DataFusionError, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::filter::FilterExec;
@@ -29,9 +30,13 @@ impl HintedExec {
     fn with_input(&self, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
         Ok(Self::new(self.hint, input))
     }
+}
 
-    pub(super) fn input(&self) -> &Arc<dyn ExecutionPlan> {
-        &self.input
+/// What `plan` hints at, if it is a hint.
+pub(super) fn without_hint(plan: Arc<dyn ExecutionPlan>) -> Transformed<Arc<dyn ExecutionPlan>> {
+    match plan.downcast_ref::<HintedExec>() {
+        Some(hinted) => Transformed::yes(Arc::clone(&hinted.input)),
+        None => Transformed::no(plan),
     }
 }
 

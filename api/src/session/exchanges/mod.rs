@@ -84,21 +84,43 @@ pub(crate) enum Joins {
     Chosen,
     /// Nothing is broadcast but where a join has no other way: a side turned out too large.
     NotBroadcast,
-    /// Nor is anything kept in a hash table, which cannot spill, where it can be sorted: it did not fit the memory.
+    /// What would be shuffled into hash tables, which cannot spill, is sorted: one did not fit the memory.
     Sorted,
+    /// Nor is anything broadcast: the hash table may have been that of such a join.
+    OnlySorted,
 }
 
 impl Joins {
     /// How to try again after `error`, and what the query then does; none if that does not help.
     fn instead(self, error: &Error) -> Option<(Self, &'static str)> {
-        if self == Self::Chosen && is_broadcast_too_large(error) {
-            return Some((Self::NotBroadcast, "broadcasts nothing"));
+        if is_broadcast_too_large(error) {
+            let instead = match self {
+                Self::Chosen => Self::NotBroadcast,
+                Self::Sorted => Self::OnlySorted,
+                Self::NotBroadcast | Self::OnlySorted => return None,
+            };
+            return Some((instead, "broadcasts nothing"));
         }
         let exhausted = causes(error).any(|cause| {
             let text = cause.to_string();
             text.contains("Resources exhausted") && text.contains(HASH_TABLE)
         });
-        (exhausted && self != Self::Sorted).then_some((Self::Sorted, "sorts what it joins"))
+        match self {
+            _ if !exhausted => None,
+            Self::Chosen => Some((Self::Sorted, "sorts what it would shuffle and join")),
+            Self::NotBroadcast | Self::Sorted => {
+                Some((Self::OnlySorted, "sorts all that it joins"))
+            }
+            Self::OnlySorted => None,
+        }
+    }
+
+    fn broadcasts(self) -> bool {
+        matches!(self, Self::Chosen | Self::Sorted)
+    }
+
+    fn sorts(self) -> bool {
+        matches!(self, Self::Sorted | Self::OnlySorted)
     }
 }
 
@@ -116,12 +138,18 @@ async fn physical(
     }
     let mut state = state.clone();
     let config = state.config_mut();
-    config.set_extension(Arc::new(NoBroadcasts));
-    let optimizer = &mut config.options_mut().optimizer;
-    optimizer.hash_join_single_partition_threshold = 0;
-    optimizer.hash_join_single_partition_threshold_rows = 0;
-    if joins == Joins::Sorted {
-        optimizer.prefer_hash_join = false;
+    if !joins.broadcasts() {
+        config.set_extension(Arc::new(NoBroadcasts));
+        let optimizer = &mut config.options_mut().optimizer;
+        optimizer.hash_join_single_partition_threshold = 0;
+        optimizer.hash_join_single_partition_threshold_rows = 0;
+    }
+    if joins.sorts() {
+        let options = config.options_mut();
+        options.optimizer.prefer_hash_join = false;
+        // In one partition, every join has a hash table.
+        let partitions = &mut options.execution.target_partitions;
+        *partitions = (*partitions).max(2);
     }
     Ok(planner.create_physical_plan(optimized, &state).await?)
 }

@@ -1,7 +1,8 @@
 //! Which keys of a side are hot: what a sample of its rows says.
 //!
 //! Sampled is what is read from files, and filtered and projected only: some thousand rows from each of many places, so that
-//! the order of the rows matters little. It is read where the query is planned, before it runs.
+//! the order of the rows matters little. It is read where the query is planned, before it runs: of the columns, only the keys
+//! and what filters look at, and several places at once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,8 +12,13 @@ use arrow::util::display::array_value_to_string;
 use datafusion::common::DataFusionError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::hash_utils::create_hashes;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::tree_node::TreeNode as _;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_optimizer::PhysicalOptimizerRule as _;
+use datafusion::physical_optimizer::projection_pushdown::ProjectionPushdown;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -20,15 +26,18 @@ use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
 use datafusion::physical_plan::{
     ExecutionPlan, ExecutionPlanProperties as _, ReplaceChildrenOptions,
 };
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::joins::marker::HintedExec;
+use crate::joins::marker::without_hint;
 
 /// Places of a table to look at.
 const PLACES: usize = 64;
 
 /// Rows that are read, from all places together.
 const ROWS: usize = 1 << 17;
+
+/// Places that are read at a time.
+const PLACES_AT_ONCE: usize = 8;
 
 /// Rows of which nothing can be said of a whole.
 const ROWS_MIN: u64 = 1000;
@@ -88,21 +97,28 @@ pub(super) async fn sample(
     config: &ConfigOptions,
     context: &Arc<TaskContext>,
 ) -> Result<Option<Sample>, DataFusionError> {
-    let Some(plan) = sampled(side, config)? else {
+    let Some(plan) = sampled(&only(keys, side, config)?, config)? else {
         return Ok(None);
     };
     let mut seen = Sample::default();
     let mut kept: Vec<Vec<ArrayRef>> = Vec::new();
-    for partition in 0..plan.output_partitioning().partition_count() {
-        let mut rows = plan.execute(partition, Arc::clone(context))?;
-        while let Some(batch) = rows.try_next().await? {
-            let columns: Vec<ArrayRef> = keys
-                .iter()
-                .map(|at| Arc::clone(batch.column(*at)))
-                .collect();
+    let places = 0..plan.output_partitioning().partition_count();
+    let places = futures::stream::iter(places).map(|place| {
+        let rows = plan.execute(place, Arc::clone(context));
+        let read = async move { rows?.try_collect::<Vec<_>>().await };
+        async move {
+            let read = SpawnedTask::spawn(read).join_unwind().await;
+            read.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
+        }
+    });
+    // In their order, so that two samples of the same files show the same.
+    let mut places = places.buffered(PLACES_AT_ONCE);
+    while let Some(batches) = places.try_next().await? {
+        for batch in batches {
+            let columns = batch.columns();
             let mut hashes = vec![0; batch.num_rows()];
             create_hashes(
-                &columns,
+                columns,
                 REPARTITION_RANDOM_STATE.random_state(),
                 &mut hashes,
             )?;
@@ -121,7 +137,7 @@ pub(super) async fn sample(
                 }
             }
             seen.rows += batch.num_rows() as u64;
-            kept.push(columns);
+            kept.push(columns.to_vec());
         }
     }
     let mut hot = Vec::new();
@@ -140,6 +156,18 @@ pub(super) async fn sample(
     Ok(Some(seen))
 }
 
+/// The columns `keys` of `side`, and no others if what it reads can leave them out.
+fn only(
+    keys: &[usize],
+    side: &Arc<dyn ExecutionPlan>,
+    config: &ConfigOptions,
+) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let side = Arc::clone(side).transform_up(|plan| Ok(without_hint(plan)))?;
+    let columns = ProjectionExprs::from_indices(keys, &side.data.schema());
+    let only = ProjectionExec::try_new(columns.iter().cloned(), side.data)?;
+    ProjectionPushdown::new().optimize(Arc::new(only), config)
+}
+
 /// `plan`, reading some rows from many places.
 fn sampled(
     plan: &Arc<dyn ExecutionPlan>,
@@ -152,8 +180,7 @@ fn sampled(
         let rows = ROWS / places.output_partitioning().partition_count().max(1);
         return Ok(Some(Arc::new(LocalLimitExec::new(places, rows))));
     }
-    let passes_on =
-        plan.is::<FilterExec>() || plan.is::<ProjectionExec>() || plan.is::<HintedExec>();
+    let passes_on = plan.is::<FilterExec>() || plan.is::<ProjectionExec>();
     let children = plan.children();
     let [input] = children.as_slice() else {
         return Ok(None);
