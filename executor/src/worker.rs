@@ -5,12 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SessionState;
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion_distributed::{
     DistributedExt as _, DistributedTaskContext, Worker, WorkerPlanRewriteEvent,
     WorkerPlanRewriteEventResponse, WorkerQueryContext, WorkerSessionBuilder,
 };
 use weir_connectors::node_codecs;
+use weir_plan::memory_pool::sort_reservation_bytes;
 use weir_plan::settings::operator_memory_bytes;
 use weir_plan::{Error, TaskSlot, WeirCodec};
 
@@ -64,16 +66,6 @@ impl WorkerSessionBuilder for TaskSession {
             mut builder,
             headers,
         } = context;
-        let config = builder.config().get_or_insert_default();
-        if let Some(settings) = headers.get(DATAFUSION_SETTINGS_HEADER) {
-            let settings: std::collections::BTreeMap<String, String> =
-                serde_json::from_slice(settings.as_bytes()).map_err(|error| {
-                    Error::internal("a task's settings are damaged").with_source(error)
-                })?;
-            for (key, value) in settings {
-                config.options_mut().set(&key, &value)?;
-            }
-        }
         if let Some(settings) = headers.get(STORAGE_SETTINGS_HEADER) {
             let stores = self.stores.with(settings.as_bytes())?;
             let runtime = builder.runtime_env().get_or_insert_default();
@@ -81,13 +73,6 @@ impl WorkerSessionBuilder for TaskSession {
                 object_store_registry: stores,
                 ..runtime.as_ref().clone()
             });
-        }
-        let config = builder.config().get_or_insert_default();
-        if let Some(task) = config.get_extension::<DistributedTaskContext>() {
-            config.set_extension(Arc::new(TaskSlot {
-                index: task.task_index,
-                count: task.task_count,
-            }));
         }
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(bytes) = text(MEMORY_HEADER) {
@@ -100,6 +85,28 @@ impl WorkerSessionBuilder for TaskSession {
                 memory_pool: self.memory.pool(session, bytes, &runtime.memory_pool),
                 ..runtime.as_ref().clone()
             });
+        }
+        let runtime = builder.runtime_env().get_or_insert_default();
+        let limit = runtime.memory_pool.memory_limit();
+        let config = builder.config().get_or_insert_default();
+        if let MemoryLimit::Finite(bytes) = limit {
+            let reserved = &mut config.options_mut().execution.sort_spill_reservation_bytes;
+            *reserved = sort_reservation_bytes(bytes);
+        }
+        if let Some(settings) = headers.get(DATAFUSION_SETTINGS_HEADER) {
+            let settings: std::collections::BTreeMap<String, String> =
+                serde_json::from_slice(settings.as_bytes()).map_err(|error| {
+                    Error::internal("a task's settings are damaged").with_source(error)
+                })?;
+            for (key, value) in settings {
+                config.options_mut().set(&key, &value)?;
+            }
+        }
+        if let Some(task) = config.get_extension::<DistributedTaskContext>() {
+            config.set_extension(Arc::new(TaskSlot {
+                index: task.task_index,
+                count: task.task_count,
+            }));
         }
         Ok(builder
             .with_distributed_user_codec(WeirCodec::new(node_codecs()))

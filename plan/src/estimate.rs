@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 
@@ -16,7 +16,7 @@ pub fn estimated_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
     let known = statistics.ok().and_then(|statistics| {
         let rows = statistics.num_rows.get_value().copied()?;
-        Some(rows.saturating_mul(row_bytes(plan)) as u64)
+        Some(rows.saturating_mul(row_bytes(&plan.schema())) as u64)
     });
     known.unwrap_or_else(|| total(plan.children().into_iter().map(estimated_bytes)))
 }
@@ -34,8 +34,8 @@ fn total(bytes: impl Iterator<Item = u64>) -> u64 {
     bytes.fold(0, u64::saturating_add)
 }
 
-fn row_bytes(plan: &Arc<dyn ExecutionPlan>) -> usize {
-    let schema = plan.schema();
+/// The bytes of a row, roughly.
+pub(crate) fn row_bytes(schema: &Schema) -> usize {
     let columns = schema.fields().iter();
     let widths = columns.map(|field| field.data_type().primitive_width().unwrap_or(TEXT_BYTES));
     widths.sum()

@@ -15,9 +15,13 @@ use datafusion::execution::memory_pool::{
 /// How the library names its merges of spilled rows.
 const MERGE: &str = "ExternalSorterMerge";
 
-/// What a sort reserves for its merge before it has rows (`datafusion.execution.sort_spill_reservation_bytes`, 10 MB), and
-/// some: less would end sorts that have not spilled.
-const MERGE_BYTES_MIN: usize = 16 << 20;
+/// What a sort reserves of a pool of `pool_bytes` for its merge before it has rows
+/// (`datafusion.execution.sort_spill_reservation_bytes`): the library's 10 MB, or less where the sorts of a query, a dozen
+/// and more, would reserve all there is.
+#[must_use]
+pub fn sort_reservation_bytes(pool_bytes: usize) -> usize {
+    (pool_bytes / 32).clamp(1 << 20, 10 << 20)
+}
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -38,10 +42,12 @@ impl FairPool {
         }
     }
 
-    /// An even share for each merge, and one for all else.
+    /// An even share for each merge, and one for all else; but more than a sort reserves: less would end those that have
+    /// not spilled.
     fn merge_bytes_max(&self) -> usize {
         let shares = self.merges.load(Ordering::Relaxed) + 1;
-        (self.bytes / shares).max(MERGE_BYTES_MIN)
+        let least = sort_reservation_bytes(self.bytes) / 5 * 8;
+        (self.bytes / shares).max(least)
     }
 }
 
@@ -111,6 +117,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn sorts_reserve_a_small_part_of_a_pool() {
+        assert_eq!(sort_reservation_bytes(8 << 30), 10 << 20);
+        assert_eq!(sort_reservation_bytes(64 << 20), 2 << 20);
+        assert_eq!(sort_reservation_bytes(0), 1 << 20);
+    }
 
     #[test]
     fn merge_gets_its_share_and_leaves_the_others_theirs() {

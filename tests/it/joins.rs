@@ -3,6 +3,7 @@
 mod bad;
 mod broadcast;
 mod groups;
+mod order;
 mod salting;
 
 use weir::datafusion::arrow::util::pretty::pretty_format_batches;

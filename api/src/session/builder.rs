@@ -9,12 +9,13 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::optimizer::Optimizer;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use weir_connectors::ObjectStores;
-use weir_plan::joins::HintedRelations;
+use weir_plan::joins::{HintedRelations, ReducingJoinsFirst};
 use weir_plan::logical::WeirQueryPlanner;
-use weir_plan::memory_pool::FairPool;
+use weir_plan::memory_pool::{FairPool, sort_reservation_bytes};
 use weir_plan::settings::{
     EXECUTOR_CORES, EXECUTOR_INSTANCES, EXECUTOR_MEMORY, QUEUE_TIMEOUT, SettingSpec,
     operator_memory_bytes, shown,
@@ -247,22 +248,28 @@ fn context(
     if let Some(small) = settings.small_partitions()? {
         config.set_extension(Arc::new(small));
     }
+    let limit = settings.memory_limit_bytes(machine_memory_bytes())?;
+    config.options_mut().execution.sort_spill_reservation_bytes =
+        sort_reservation_bytes(operator_memory_bytes(limit));
     for (key, value) in settings.datafusion() {
         config.options_mut().set(key, value).map_err(|error| {
             Error::invalid_argument(format!("setting {key:?} is {value:?}")).with_source(error)
         })?;
     }
-    let limit = settings.memory_limit_bytes(machine_memory_bytes())?;
     let local_dir = settings.local_dir().map(Path::new);
+    let mut rules = Optimizer::new().rules;
+    if settings.join_reorder()? {
+        rules = ReducingJoinsFirst::among(&rules);
+    }
+    // Again, last: pushing fields of a struct towards the leaves computes an expensive struct (`from_json`) once per field.
+    rules.push(Arc::new(CommonSubexprEliminate::new()));
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime_env(limit, local_dir, stores)?)
         .with_default_features()
         .with_query_planner(Arc::new(WeirQueryPlanner::default()))
         .with_relation_planners(vec![Arc::new(HintedRelations)])
-        // Again, last: pushing fields of a struct towards the leaves computes an expensive struct
-        // (`from_json`) once per field.
-        .with_optimizer_rule(Arc::new(CommonSubexprEliminate::new()));
+        .with_optimizer_rules(rules);
     let builder = match executors {
         None => builder,
         Some(executors) => distribute(builder, executors, threads, settings)?,

@@ -6,7 +6,8 @@ use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, DataFusionError, ScalarValue, project_schema};
+use datafusion::common::stats::Precision;
+use datafusion::common::{DFSchema, DataFusionError, ScalarValue, Statistics, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::listing::helpers::expr_applicable_for_cols;
 use datafusion::datasource::table_schema::TableSchema;
@@ -101,6 +102,14 @@ impl TableProvider for FileTable {
             Format::Json(_) => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(support).collect())
+    }
+
+    /// What the files take; how many rows they have, only reading them tells.
+    fn statistics(&self) -> Option<Statistics> {
+        let bytes = self.files.iter().map(|file| file.object_meta.size);
+        let bytes = usize::try_from(bytes.sum::<u64>()).ok()?;
+        let unknown = Statistics::new_unknown(self.schema.table_schema());
+        Some(unknown.with_total_byte_size(Precision::Inexact(bytes)))
     }
 
     async fn scan(

@@ -13,6 +13,7 @@ mod choice;
 mod decide;
 mod hint;
 mod marker;
+mod reduce;
 mod salt;
 mod sql;
 
@@ -22,5 +23,6 @@ pub use choice::{Chosen, DecidedJoins};
 pub(crate) use decide::{Rules, decide, split_at_joins};
 pub(crate) use hint::HintPlanner;
 pub use hint::{HintNode, JoinHint};
+pub use reduce::ReducingJoinsFirst;
 pub use salt::{BUCKETS_MAX, SaltCodec, SkewJoin};
 pub use sql::{HintedRelations, mark_hints};

@@ -290,6 +290,14 @@ impl Settings {
         })
     }
 
+    /// [`JOIN_REORDER`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is neither `true` nor `false`.
+    pub fn join_reorder(&self) -> Result<bool> {
+        boolean(JOIN_REORDER, self.get(JOIN_REORDER))
+    }
+
     /// [`SKEW_JOIN`], [`SKEW_JOIN_THRESHOLD`] and [`SKEW_JOIN_BUCKETS`]; `None` if skew is not looked for.
     ///
     /// # Errors
@@ -303,11 +311,8 @@ impl Settings {
             Ok(buckets @ 1..=BUCKETS_MAX) => buckets,
             _ => return Err(invalid(SKEW_JOIN_BUCKETS, text, "a number from 1 to 1024")),
         };
-        match self.get(SKEW_JOIN) {
-            "true" => Ok(Some(SkewJoin { bytes_min, buckets })),
-            "false" => Ok(None),
-            text => Err(invalid(SKEW_JOIN, text, "true or false")),
-        }
+        let is_enabled = boolean(SKEW_JOIN, self.get(SKEW_JOIN))?;
+        Ok(is_enabled.then_some(SkewJoin { bytes_min, buckets }))
     }
 
     /// [`COALESCE_PARTITIONS`] and [`COALESCE_PARTITIONS_MIN`]; `None` if partitions stay as they are.
@@ -318,11 +323,8 @@ impl Settings {
         let text = self.get(COALESCE_PARTITIONS_MIN);
         let below_bytes = parse_bytes(text)
             .ok_or_else(|| invalid(COALESCE_PARTITIONS_MIN, text, "a size like 1MB"))?;
-        match self.get(COALESCE_PARTITIONS) {
-            "true" => Ok(Some(SmallPartitions { below_bytes })),
-            "false" => Ok(None),
-            text => Err(invalid(COALESCE_PARTITIONS, text, "true or false")),
-        }
+        let is_enabled = boolean(COALESCE_PARTITIONS, self.get(COALESCE_PARTITIONS))?;
+        Ok(is_enabled.then_some(SmallPartitions { below_bytes }))
     }
 
     fn bytes_or_never(&self, spec: SettingSpec) -> Result<Option<u64>> {
@@ -364,10 +366,16 @@ impl Settings {
         self.durable_exchange_threshold()?;
         self.auto_broadcast_join_threshold()?;
         self.broadcast_limit()?;
+        self.join_reorder()?;
         self.skew_join()?;
         self.small_partitions()?;
         Ok(())
     }
+}
+
+fn boolean(spec: SettingSpec, text: &str) -> Result<bool> {
+    text.parse()
+        .map_err(|_| invalid(spec, text, "true or false"))
 }
 
 fn positive(spec: SettingSpec, text: &str) -> Result<usize> {

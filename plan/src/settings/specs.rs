@@ -127,6 +127,13 @@ pub const BROADCAST_LIMIT: SettingSpec = SettingSpec {
     doc: "bytes of rows that a task may send to be broadcast: where there are more than was estimated, the query runs again without broadcasts; without another way to run the join, it fails",
 };
 
+/// As Spark's `spark.sql.cbo.joinReorder.enabled`, by rules, and for some joins only.
+pub const JOIN_REORDER: SettingSpec = SettingSpec {
+    key: "weir.sql.joinReorder.enabled",
+    default: "true",
+    doc: "whether joins that leave rows out come before others: semi-joins with filtered groups, and inner joins with what is small and filtered",
+};
+
 /// Spark's `spark.sql.adaptive.skewJoin.enabled`.
 pub const SKEW_JOIN: SettingSpec = SettingSpec {
     key: "weir.sql.adaptive.skewJoin.enabled",
@@ -203,6 +210,7 @@ pub const SETTINGS: &[SettingSpec] = &[
     DURABLE_EXCHANGE_THRESHOLD,
     AUTO_BROADCAST_JOIN_THRESHOLD,
     BROADCAST_LIMIT,
+    JOIN_REORDER,
     SKEW_JOIN,
     SKEW_JOIN_THRESHOLD,
     SKEW_JOIN_BUCKETS,

@@ -13,7 +13,7 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::metrics::{Metric, MetricValue};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, execute_stream};
 use datafusion_distributed::{
     DISTRIBUTED_DATAFUSION_TASK_ID_LABEL, DistributedMetricsFormat, NetworkBoundaryExt as _,
     display_plan_ascii,
@@ -107,6 +107,13 @@ async fn run(prepared: &Prepared, joins: Joins) -> Result<Arc<dyn ExecutionPlan>
     Ok(plan)
 }
 
+/// The number of the task that measured it, of those of a process.
+fn task_of(metric: &Metric) -> Option<u64> {
+    let mut labels = metric.labels().iter();
+    let task = labels.find(|label| label.name() == DISTRIBUTED_DATAFUSION_TASK_ID_LABEL)?;
+    task.value().parse().ok()
+}
+
 /// What is known of a stage while its nodes are visited.
 #[derive(Default)]
 struct Stage {
@@ -172,7 +179,17 @@ impl Stage {
         let of_stage = |metric: &&Arc<Metric>| {
             !is_exchange || !matches!(metric.value(), MetricValue::ElapsedCompute(_))
         };
-        for metric in metrics.iter().filter(of_stage) {
+        // Where a file was sampled before the query ran, the sample's places are among what is measured of reading it.
+        let in_tasks = metrics.iter().any(|metric| task_of(metric).is_some());
+        let partitions = match plan.children().is_empty() {
+            true => plan.output_partitioning().partition_count(),
+            false => usize::MAX,
+        };
+        let of_query = |metric: &&Arc<Metric>| match in_tasks {
+            true => task_of(metric).is_some(),
+            false => metric.partition().is_none_or(|at| at < partitions),
+        };
+        for metric in metrics.iter().filter(of_stage).filter(of_query) {
             self.measure(metric);
         }
     }
@@ -192,10 +209,7 @@ impl Stage {
         if !COMPUTING.contains(&value.name()) {
             return;
         }
-        let mut labels = metric.labels().iter();
-        let task = labels.find(|label| label.name() == DISTRIBUTED_DATAFUSION_TASK_ID_LABEL);
-        let task = task.and_then(|label| label.value().parse().ok());
-        let at = (task.unwrap_or_default(), partition);
+        let at = (task_of(metric).unwrap_or_default(), partition);
         let nanos = u64::try_from(time.value()).unwrap_or(u64::MAX);
         *self.times.entry(at).or_default() += Duration::from_nanos(nanos);
     }
