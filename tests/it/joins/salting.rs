@@ -80,6 +80,7 @@ async fn salt_without_buckets_is_refused() {
         ("weir.sql.adaptive.skewJoin.buckets", "0"),
         ("weir.sql.adaptive.skewJoin.buckets", "-3"),
         ("weir.sql.adaptive.skewJoin.enabled", "maybe"),
+        ("weir.sql.joinReorder.enabled", "often"),
         (
             "weir.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes",
             "much",
