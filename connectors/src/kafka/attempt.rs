@@ -28,7 +28,7 @@ pub(super) struct Attempt<'a> {
     properties: &'a ClientProperties,
     retry: Retry,
     pub(super) client: &'a Client,
-    what: &'static str,
+    what: String,
     started: Instant,
     tries: u32,
 }
@@ -39,13 +39,13 @@ impl<'a> Attempt<'a> {
         properties: &'a ClientProperties,
         retry: Retry,
         client: &'a Client,
-        what: &'static str,
+        what: impl Into<String>,
     ) -> Self {
         Self {
             properties,
             retry,
             client,
-            what,
+            what: what.into(),
             started: Instant::now(),
             tries: 0,
         }
@@ -56,6 +56,9 @@ impl<'a> Attempt<'a> {
     }
 
     fn out_of_reach(&self, error: Option<&ClientError>) -> Error {
+        if let Some(error) = error.filter(|error| error.code == code::SSL) {
+            return self.properties.explain(&self.what, error);
+        }
         let servers = self.properties.servers();
         let cause = error.map_or_else(|| "no answer".to_owned(), |error| error.text.clone());
         Error::new(
@@ -72,7 +75,7 @@ impl<'a> Attempt<'a> {
     pub(super) fn check(&self) -> ControlFlow<Error> {
         let trouble = self.client.trouble();
         if let Some(fatal) = &trouble.fatal {
-            return ControlFlow::Break(self.properties.explain(self.what, fatal));
+            return ControlFlow::Break(self.properties.explain(&self.what, fatal));
         }
         let down_for = trouble
             .all_down_since
@@ -110,7 +113,7 @@ impl<'a> Attempt<'a> {
                 (code::TIMED_OUT | code::TRANSPORT | code::ALL_BROKERS_DOWN, Some(last)) => {
                     self.out_of_reach(Some(last))
                 }
-                _ => self.properties.explain(self.what, error),
+                _ => self.properties.explain(&self.what, error),
             });
         }
         let pause = if passing {

@@ -1,6 +1,7 @@
 //! Client properties: which a user may set, what Weir sets, and what must never be shown.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fmt;
 
 use weir_plan::options::Options;
@@ -36,6 +37,51 @@ const REFUSED: &[(&str, &str)] = &[
         "it loads native code into the process",
     ),
 ];
+
+/// Properties of Kafka's Java client that librdkafka has under other names, or not at all.
+const JAVAS: &[(&str, &str)] = &[
+    (
+        "sasl.jaas.config",
+        "use kafka.sasl.username and kafka.sasl.password",
+    ),
+    (
+        "sasl.client.callback.handler.class",
+        "use kafka.sasl.mechanism and the kafka.sasl.* of that mechanism",
+    ),
+    (
+        "sasl.login.callback.handler.class",
+        "use kafka.sasl.mechanism and the kafka.sasl.* of that mechanism",
+    ),
+    (
+        "ssl.truststore.location",
+        "use kafka.ssl.ca.location with the authorities' certificates in a PEM file",
+    ),
+    ("ssl.truststore.certificates", "use kafka.ssl.ca.pem"),
+    (
+        "ssl.truststore.password",
+        "kafka.ssl.ca.location is a PEM file without a password",
+    ),
+    (
+        "ssl.truststore.type",
+        "kafka.ssl.ca.location is always a PEM file",
+    ),
+    (
+        "ssl.keystore.type",
+        "kafka.ssl.keystore.location is always PKCS#12; for PEM files use kafka.ssl.certificate.location and kafka.ssl.key.location",
+    ),
+    ("ssl.keystore.key", "use kafka.ssl.key.pem"),
+    (
+        "ssl.keystore.certificate.chain",
+        "use kafka.ssl.certificate.pem",
+    ),
+];
+
+/// Environment variables of OpenSSL that say where the authorities' certificates are, which it looks at
+/// where it is told nothing else.
+const CERTIFICATES: &[&str] = &["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// The SASL mechanisms that are built in.
+const MECHANISMS: &[&str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
 
 /// Set on every client; a user cannot change them (see [`REFUSED`]).
 const FIXED: &[(&str, &str)] = &[
@@ -73,6 +119,14 @@ const TUNED_FETCH: &[(&str, &str)] = &[
     ("fetch.wait.max.ms", "20"),
     // A broker sends a record bigger than the fetch sizes whole: no limit but the protocol's.
     ("receive.message.max.bytes", "2147483647"),
+];
+
+/// As [`TUNED_FETCH`], for clients that want one record of each partition.
+const TUNED_PEEK: &[(&str, &str)] = &[
+    ("queued.min.messages", "1"),
+    ("queued.max.messages.kbytes", "1024"),
+    ("fetch.message.max.bytes", "16384"),
+    ("fetch.max.bytes", "1048576"),
 ];
 
 /// Parts of a key that mark its value as a secret.
@@ -149,6 +203,11 @@ impl ClientProperties {
                     "option \"kafka.{key}\" cannot be set: {reason}"
                 )));
             }
+            if let Some((_, remedy)) = JAVAS.iter().find(|(java, _)| *java == key) {
+                return Err(Error::invalid_argument(format!(
+                    "option \"kafka.{key}\" is one of Kafka's Java client, which this is not: {remedy}"
+                )));
+            }
             given.insert(key, value.to_owned());
         }
         match given.get("bootstrap.servers").map(|servers| servers.trim()) {
@@ -166,6 +225,7 @@ impl ClientProperties {
         }
         let properties = Self { given };
         properties.check_isolation_level()?;
+        properties.check_sasl()?;
         check_properties(&properties.for_fetching()).map_err(|refused| explain(&refused))?;
         Ok(properties)
     }
@@ -188,6 +248,62 @@ impl ClientProperties {
             Some(other) => Err(Error::invalid_argument(format!(
                 "option \"kafka.isolation.level\" is {other:?}; it takes read_committed (the default) or read_uncommitted"
             ))),
+        }
+    }
+
+    /// Whether connections begin with SASL, and whether they are of TLS.
+    fn security(&self) -> (bool, bool) {
+        let protocol = self
+            .given
+            .get("security.protocol")
+            .map(|protocol| protocol.trim().to_lowercase())
+            .unwrap_or_default();
+        (protocol.starts_with("sasl"), protocol.ends_with("ssl"))
+    }
+
+    /// What librdkafka would only say once it connects, or not in terms of options. No value is quoted:
+    /// it may be a secret in the wrong place.
+    fn check_sasl(&self) -> Result<()> {
+        if !self.security().0 {
+            return Ok(());
+        }
+        let of = |key: &str| self.given.get(key).map(|value| value.trim());
+        let mechanisms = MECHANISMS.join(", ");
+        let Some(mechanism) = of("sasl.mechanism").or_else(|| of("sasl.mechanisms")) else {
+            return Err(Error::invalid_argument(format!(
+                "option \"kafka.sasl.mechanism\" is missing, which kafka.security.protocol asks for; it takes {mechanisms}"
+            )));
+        };
+        if !MECHANISMS.contains(&mechanism) {
+            return Err(Error::invalid_argument(format!(
+                "option \"kafka.sasl.mechanism\" is none of {mechanisms}; others (GSSAPI, which is Kerberos) are not built in"
+            )));
+        }
+        let missing = |key: &str| {
+            Err(Error::invalid_argument(format!(
+                "option \"kafka.{key}\" is missing, which kafka.sasl.mechanism={mechanism} asks for"
+            )))
+        };
+        if mechanism != "OAUTHBEARER" {
+            for key in ["sasl.username", "sasl.password"] {
+                if of(key).is_none_or(str::is_empty) {
+                    return missing(key);
+                }
+            }
+            return Ok(());
+        }
+        if of("sasl.oauthbearer.method")
+            .is_some_and(|method| !method.eq_ignore_ascii_case("default"))
+        {
+            return Err(Error::unsupported(
+                "option \"kafka.sasl.oauthbearer.method\" is not \"default\": tokens are not fetched from an identity provider (OIDC is not built in); use SCRAM or certificates",
+            ));
+        }
+        match of("enable.sasl.oauthbearer.unsecure.jwt") {
+            Some("true") => Ok(()),
+            _ => Err(Error::unsupported(
+                "kafka.sasl.mechanism=OAUTHBEARER works with unsecured tokens only, for tests: set kafka.enable.sasl.oauthbearer.unsecure.jwt to true and kafka.sasl.oauthbearer.config to principal=NAME; elsewhere use SCRAM or certificates",
+            )),
         }
     }
 
@@ -216,6 +332,15 @@ impl ClientProperties {
         for (key, value) in FIXED {
             all.insert((*key).to_owned(), (*value).to_owned());
         }
+        if self.security().1
+            && !CERTIFICATES
+                .iter()
+                .any(|variable| env::var_os(variable).is_some())
+        {
+            // OpenSSL is built in and knows no system's directories.
+            all.entry("ssl.ca.location".to_owned())
+                .or_insert_with(|| "probe".to_owned());
+        }
         all
     }
 
@@ -226,6 +351,34 @@ impl ClientProperties {
     /// A client that fetches.
     pub(super) fn fetch_client(&self) -> Result<Client> {
         self.client(&self.for_fetching())
+    }
+
+    /// A client that fetches as little as it can.
+    pub(super) fn peeking_client(&self) -> Result<Client> {
+        let mut properties = self.with(&[TUNED, TUNED_FETCH, TUNED_PEEK]);
+        properties.remove("group.id");
+        self.client(&properties)
+    }
+
+    /// Takes `group.id` out, for a reader that is in no group.
+    pub(super) fn take_group_id(&mut self) -> Option<String> {
+        self.given.remove("group.id")
+    }
+
+    /// `read_committed` or `read_uncommitted`.
+    pub(super) fn isolation_level(&self) -> &str {
+        self.given
+            .get("isolation.level")
+            .map_or("read_committed", String::as_str)
+    }
+
+    /// The same that sees records of open and aborted transactions.
+    pub(super) fn read_uncommitted(&self) -> Self {
+        let mut other = self.clone();
+        other
+            .given
+            .insert("isolation.level".to_owned(), "read_uncommitted".to_owned());
+        other
     }
 
     /// A client for metadata and offsets. It is in no group, whatever the user says: nothing of the
@@ -254,7 +407,19 @@ impl ClientProperties {
             code::AUTHENTICATION => Error::invalid_argument(format!(
                 "kafka at {servers} does not accept the credentials: {text}; check kafka.security.protocol, kafka.sasl.* and kafka.ssl.*"
             )),
-            code::TOPIC_AUTHORIZATION | code::GROUP_AUTHORIZATION | code::CLUSTER_AUTHORIZATION => {
+            code::SSL => Error::invalid_argument(format!(
+                "cannot {what}: no TLS with kafka at {servers}: {text}; check kafka.ssl.ca.location (who vouches for the brokers), kafka.ssl.certificate.location and kafka.ssl.key.location (where they ask for a certificate), and kafka.security.protocol"
+            )),
+            code::GROUP_AUTHORIZATION => Error::invalid_argument(format!(
+                "kafka at {servers} does not authorise this user to {what}: {text}; grant READ on the group"
+            )),
+            code::UNKNOWN_MEMBER => Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "cannot {what}: consumers are members of that group at {servers} ({text}); give it to nobody else, or name another one by kafka.group.id"
+                ),
+            ),
+            code::TOPIC_AUTHORIZATION | code::CLUSTER_AUTHORIZATION => {
                 Error::invalid_argument(format!(
                     "kafka at {servers} does not authorise this user to {what}: {text}; grant READ and DESCRIBE on the topics"
                 ))
