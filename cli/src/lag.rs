@@ -43,12 +43,12 @@ pub(crate) struct Arguments {
     topic: Vec<String>,
 
     /// The most offsets that all partitions together may be behind: exit code 3 beyond it.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     threshold: Option<u64>,
 
     /// The most seconds that may have passed since the first unread record of any partition: exit code 3
     /// beyond it.
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     max_seconds: Option<u64>,
 
     /// How it is shown.

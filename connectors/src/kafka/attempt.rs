@@ -56,15 +56,26 @@ impl<'a> Attempt<'a> {
     }
 
     fn out_of_reach(&self, error: Option<&ClientError>) -> Error {
-        if let Some(error) = error.filter(|error| error.code == code::SSL) {
-            return self.properties.explain(&self.what, error);
+        // TLS 1.3 refuses a client's certificate only once the handshake is over: its alert comes as a
+        // broken connection.
+        let of_tls =
+            |error: &&ClientError| error.code == code::SSL || error.text.contains("SSL routines");
+        if let Some(ClientError { text, .. }) = error.filter(of_tls) {
+            let error = ClientError {
+                code: code::SSL,
+                text: text.clone(),
+            };
+            return self.properties.explain(&self.what, &error);
         }
         let servers = self.properties.servers();
-        let cause = error.map_or_else(|| "no answer".to_owned(), |error| error.text.clone());
+        let cause = error.map_or_else(
+            || "no answer, as from brokers that expect another security.protocol".to_owned(),
+            |error| error.text.clone(),
+        );
         Error::new(
             ErrorKind::Unavailable,
             format!(
-                "cannot {}: no kafka broker at {servers} could be reached in {:.0?}: {cause}; check kafka.bootstrap.servers and that the brokers run",
+                "cannot {}: no kafka broker at {servers} could be reached in {:.0?}: {cause}; check kafka.bootstrap.servers, kafka.security.protocol and that the brokers run",
                 self.what,
                 self.started.elapsed()
             ),

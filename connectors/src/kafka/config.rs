@@ -1,4 +1,4 @@
-//! A Kafka read as its options describe it, checked without any I/O.
+//! A Kafka read as its options describe it, checked without connecting anywhere.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

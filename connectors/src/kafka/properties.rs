@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fmt;
+use std::fs;
 
 use weir_plan::options::Options;
 use weir_plan::{Error, ErrorKind, Result};
@@ -79,6 +80,15 @@ const JAVAS: &[(&str, &str)] = &[
 /// Environment variables of OpenSSL that say where the authorities' certificates are, which it looks at
 /// where it is told nothing else.
 const CERTIFICATES: &[&str] = &["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// Properties that name files, or directories of them.
+const FILES: &[&str] = &[
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+    "ssl.crl.location",
+];
 
 /// The SASL mechanisms that are built in.
 const MECHANISMS: &[&str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
@@ -226,6 +236,12 @@ impl ClientProperties {
         let properties = Self { given };
         properties.check_isolation_level()?;
         properties.check_sasl()?;
+        // Before a checkpoint is made for a query that cannot begin.
+        if properties.security().1
+            && let Some(error) = properties.unreadable_file()
+        {
+            return Err(error);
+        }
         check_properties(&properties.for_fetching()).map_err(|refused| explain(&refused))?;
         Ok(properties)
     }
@@ -391,11 +407,30 @@ impl ClientProperties {
 
     fn client(&self, properties: &BTreeMap<String, String>) -> Result<Client> {
         Client::new(properties, Secrets::of(&self.given)).map_err(|error| {
+            if let Some(error) = self.unreadable_file() {
+                return error;
+            }
             Error::invalid_argument(format!(
                 "no kafka client for {} can be made of these kafka.* options: {}",
                 self.servers(),
                 error.text
             ))
+        })
+    }
+
+    /// The first file named that cannot be read on this machine; librdkafka says neither which it is nor why.
+    fn unreadable_file(&self) -> Option<Error> {
+        FILES.iter().find_map(|key| {
+            let path = self.given.get(*key)?;
+            let error = fs::metadata(path)
+                .and_then(|found| match found.is_dir() {
+                    true => fs::read_dir(path).map(drop),
+                    false => fs::File::open(path).map(drop),
+                })
+                .err()?;
+            let text =
+                format!("option \"kafka.{key}\" is {path:?}, which cannot be read on this machine");
+            Some(Error::invalid_argument(text).with_source(error))
         })
     }
 
@@ -405,7 +440,7 @@ impl ClientProperties {
         let text = &error.text;
         match error.code {
             code::AUTHENTICATION => Error::invalid_argument(format!(
-                "kafka at {servers} does not accept the credentials: {text}; check kafka.security.protocol, kafka.sasl.* and kafka.ssl.*"
+                "kafka at {servers} does not accept the credentials: {text}; check kafka.sasl.mechanism, kafka.sasl.username and kafka.sasl.password, and kafka.security.protocol"
             )),
             code::SSL => Error::invalid_argument(format!(
                 "cannot {what}: no TLS with kafka at {servers}: {text}; check kafka.ssl.ca.location (who vouches for the brokers), kafka.ssl.certificate.location and kafka.ssl.key.location (where they ask for a certificate), and kafka.security.protocol"
