@@ -36,6 +36,8 @@ mod readings;
 mod resolve;
 mod rows;
 mod schema;
+mod secrets;
+mod security;
 mod select;
 mod share;
 mod source;

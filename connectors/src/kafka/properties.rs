@@ -1,15 +1,15 @@
-//! Client properties: which a user may set, what Weir sets, and what must never be shown.
+//! Client properties: which a user may set, and what Weir sets.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fmt;
-use std::fs;
 
 use weir_plan::options::Options;
 use weir_plan::{Error, ErrorKind, Result};
 
 use super::native::client::{Client, ClientError, RefusedProperty, check_properties};
 use super::native::code;
+use super::secrets::{Secrets, is_sensitive};
+use super::security::{self, refuse_javas};
 
 /// Refused because Weir decides them, with the reason.
 const REFUSED: &[(&str, &str)] = &[
@@ -38,60 +38,6 @@ const REFUSED: &[(&str, &str)] = &[
         "it loads native code into the process",
     ),
 ];
-
-/// Properties of Kafka's Java client that librdkafka has under other names, or not at all.
-const JAVAS: &[(&str, &str)] = &[
-    (
-        "sasl.jaas.config",
-        "use kafka.sasl.username and kafka.sasl.password",
-    ),
-    (
-        "sasl.client.callback.handler.class",
-        "use kafka.sasl.mechanism and the kafka.sasl.* of that mechanism",
-    ),
-    (
-        "sasl.login.callback.handler.class",
-        "use kafka.sasl.mechanism and the kafka.sasl.* of that mechanism",
-    ),
-    (
-        "ssl.truststore.location",
-        "use kafka.ssl.ca.location with the authorities' certificates in a PEM file",
-    ),
-    ("ssl.truststore.certificates", "use kafka.ssl.ca.pem"),
-    (
-        "ssl.truststore.password",
-        "kafka.ssl.ca.location is a PEM file without a password",
-    ),
-    (
-        "ssl.truststore.type",
-        "kafka.ssl.ca.location is always a PEM file",
-    ),
-    (
-        "ssl.keystore.type",
-        "kafka.ssl.keystore.location is always PKCS#12; for PEM files use kafka.ssl.certificate.location and kafka.ssl.key.location",
-    ),
-    ("ssl.keystore.key", "use kafka.ssl.key.pem"),
-    (
-        "ssl.keystore.certificate.chain",
-        "use kafka.ssl.certificate.pem",
-    ),
-];
-
-/// Environment variables of OpenSSL that say where the authorities' certificates are, which it looks at
-/// where it is told nothing else.
-const CERTIFICATES: &[&str] = &["SSL_CERT_FILE", "SSL_CERT_DIR"];
-
-/// Properties that name files, or directories of them.
-const FILES: &[&str] = &[
-    "ssl.ca.location",
-    "ssl.certificate.location",
-    "ssl.key.location",
-    "ssl.keystore.location",
-    "ssl.crl.location",
-];
-
-/// The SASL mechanisms that are built in.
-const MECHANISMS: &[&str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
 
 /// Set on every client; a user cannot change them (see [`REFUSED`]).
 const FIXED: &[(&str, &str)] = &[
@@ -139,55 +85,6 @@ const TUNED_PEEK: &[(&str, &str)] = &[
     ("fetch.max.bytes", "1048576"),
 ];
 
-/// Parts of a key that mark its value as a secret.
-const SENSITIVE: &[&str] = &[
-    "password",
-    "secret",
-    "token",
-    "credential",
-    "jaas",
-    "oauthbearer",
-    "ssl.key",
-    "keystore",
-    "private",
-    ".pem",
-];
-
-fn is_sensitive(key: &str) -> bool {
-    let key = key.to_lowercase();
-    SENSITIVE.iter().any(|part| key.contains(part))
-}
-
-/// Values that must not be shown, to be taken out of librdkafka's texts.
-#[derive(Clone, Default)]
-pub(super) struct Secrets(Vec<String>);
-
-impl Secrets {
-    fn of(properties: &BTreeMap<String, String>) -> Self {
-        let mut values: Vec<String> = properties
-            .iter()
-            .filter(|(key, value)| is_sensitive(key) && value.len() > 2)
-            .map(|(_, value)| value.clone())
-            .collect();
-        // A secret that contains another one goes first.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        Self(values)
-    }
-
-    /// `text` with every secret replaced.
-    pub(super) fn scrub(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| {
-            text.replace(secret.as_str(), "***")
-        })
-    }
-}
-
-impl fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} secrets", self.0.len())
-    }
-}
-
 /// A user's client properties, checked. [`fmt::Debug`] shows the servers only.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct ClientProperties {
@@ -213,11 +110,7 @@ impl ClientProperties {
                     "option \"kafka.{key}\" cannot be set: {reason}"
                 )));
             }
-            if let Some((_, remedy)) = JAVAS.iter().find(|(java, _)| *java == key) {
-                return Err(Error::invalid_argument(format!(
-                    "option \"kafka.{key}\" is one of Kafka's Java client, which this is not: {remedy}"
-                )));
-            }
+            refuse_javas(&key)?;
             given.insert(key, value.to_owned());
         }
         match given.get("bootstrap.servers").map(|servers| servers.trim()) {
@@ -235,13 +128,7 @@ impl ClientProperties {
         }
         let properties = Self { given };
         properties.check_isolation_level()?;
-        properties.check_sasl()?;
-        // Before a checkpoint is made for a query that cannot begin.
-        if properties.security().1
-            && let Some(error) = properties.unreadable_file()
-        {
-            return Err(error);
-        }
+        security::check(&properties.given)?;
         check_properties(&properties.for_fetching()).map_err(|refused| explain(&refused))?;
         Ok(properties)
     }
@@ -264,62 +151,6 @@ impl ClientProperties {
             Some(other) => Err(Error::invalid_argument(format!(
                 "option \"kafka.isolation.level\" is {other:?}; it takes read_committed (the default) or read_uncommitted"
             ))),
-        }
-    }
-
-    /// Whether connections begin with SASL, and whether they are of TLS.
-    fn security(&self) -> (bool, bool) {
-        let protocol = self
-            .given
-            .get("security.protocol")
-            .map(|protocol| protocol.trim().to_lowercase())
-            .unwrap_or_default();
-        (protocol.starts_with("sasl"), protocol.ends_with("ssl"))
-    }
-
-    /// What librdkafka would only say once it connects, or not in terms of options. No value is quoted:
-    /// it may be a secret in the wrong place.
-    fn check_sasl(&self) -> Result<()> {
-        if !self.security().0 {
-            return Ok(());
-        }
-        let of = |key: &str| self.given.get(key).map(|value| value.trim());
-        let mechanisms = MECHANISMS.join(", ");
-        let Some(mechanism) = of("sasl.mechanism").or_else(|| of("sasl.mechanisms")) else {
-            return Err(Error::invalid_argument(format!(
-                "option \"kafka.sasl.mechanism\" is missing, which kafka.security.protocol asks for; it takes {mechanisms}"
-            )));
-        };
-        if !MECHANISMS.contains(&mechanism) {
-            return Err(Error::invalid_argument(format!(
-                "option \"kafka.sasl.mechanism\" is none of {mechanisms}; others (GSSAPI, which is Kerberos) are not built in"
-            )));
-        }
-        let missing = |key: &str| {
-            Err(Error::invalid_argument(format!(
-                "option \"kafka.{key}\" is missing, which kafka.sasl.mechanism={mechanism} asks for"
-            )))
-        };
-        if mechanism != "OAUTHBEARER" {
-            for key in ["sasl.username", "sasl.password"] {
-                if of(key).is_none_or(str::is_empty) {
-                    return missing(key);
-                }
-            }
-            return Ok(());
-        }
-        if of("sasl.oauthbearer.method")
-            .is_some_and(|method| !method.eq_ignore_ascii_case("default"))
-        {
-            return Err(Error::unsupported(
-                "option \"kafka.sasl.oauthbearer.method\" is not \"default\": tokens are not fetched from an identity provider (OIDC is not built in); use SCRAM or certificates",
-            ));
-        }
-        match of("enable.sasl.oauthbearer.unsecure.jwt") {
-            Some("true") => Ok(()),
-            _ => Err(Error::unsupported(
-                "kafka.sasl.mechanism=OAUTHBEARER works with unsecured tokens only, for tests: set kafka.enable.sasl.oauthbearer.unsecure.jwt to true and kafka.sasl.oauthbearer.config to principal=NAME; elsewhere use SCRAM or certificates",
-            )),
         }
     }
 
@@ -348,14 +179,8 @@ impl ClientProperties {
         for (key, value) in FIXED {
             all.insert((*key).to_owned(), (*value).to_owned());
         }
-        if self.security().1
-            && !CERTIFICATES
-                .iter()
-                .any(|variable| env::var_os(variable).is_some())
-        {
-            // OpenSSL is built in and knows no system's directories.
-            all.entry("ssl.ca.location".to_owned())
-                .or_insert_with(|| "probe".to_owned());
+        if let Some(place) = security::default_authorities(&self.given) {
+            all.insert("ssl.ca.location".to_owned(), place);
         }
         all
     }
@@ -407,7 +232,7 @@ impl ClientProperties {
 
     fn client(&self, properties: &BTreeMap<String, String>) -> Result<Client> {
         Client::new(properties, Secrets::of(&self.given)).map_err(|error| {
-            if let Some(error) = self.unreadable_file() {
+            if let Some(error) = security::unreadable_file(&self.given) {
                 return error;
             }
             Error::invalid_argument(format!(
@@ -415,22 +240,6 @@ impl ClientProperties {
                 self.servers(),
                 error.text
             ))
-        })
-    }
-
-    /// The first file named that cannot be read on this machine; librdkafka says neither which it is nor why.
-    fn unreadable_file(&self) -> Option<Error> {
-        FILES.iter().find_map(|key| {
-            let path = self.given.get(*key)?;
-            let error = fs::metadata(path)
-                .and_then(|found| match found.is_dir() {
-                    true => fs::read_dir(path).map(drop),
-                    false => fs::File::open(path).map(drop),
-                })
-                .err()?;
-            let text =
-                format!("option \"kafka.{key}\" is {path:?}, which cannot be read on this machine");
-            Some(Error::invalid_argument(text).with_source(error))
         })
     }
 
