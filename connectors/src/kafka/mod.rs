@@ -4,7 +4,7 @@
 //! asks the cluster for partitions, topic ids and offsets, and decides explicit ranges
 //! `[start, end)` per partition. The *task side* ([`KafkaReadExec`]) reads exactly those ranges,
 //! without a consumer group, straight into Arrow arrays. How far a stream is, is told to a consumer
-//! group after the fact, for onlookers ([`group`]); [`KafkaLag`] is such an onlooker.
+//! group after the fact, for onlookers; [`KafkaLag`] is such an onlooker.
 //!
 //! Guarantees:
 //! - a range gives the same records however often and wherever it is read, each once; it ends by
