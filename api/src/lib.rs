@@ -35,6 +35,7 @@ pub mod delta;
 pub mod executor;
 pub mod functions;
 pub mod io;
+pub mod lag;
 pub mod prelude;
 pub mod program;
 pub mod quality;

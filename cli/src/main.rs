@@ -3,6 +3,8 @@
 mod demo;
 mod driver;
 mod executor;
+mod lag;
+mod output;
 mod remote;
 mod security;
 
@@ -32,6 +34,8 @@ enum Command {
     Executor(executor::Arguments),
     /// List the executors of a driver.
     Executors(remote::Executors),
+    /// Show how far a consumer group, or a stream's checkpoint, is behind the end of its Kafka topics.
+    Lag(lag::Arguments),
     /// Run a program on a driver's machine, as if it ran here.
     Submit(remote::Submit),
     /// List the jobs of a driver.
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Command::Driver(arguments) => run(driver::run(arguments)),
         Command::Executor(arguments) => executor::run(arguments),
         Command::Executors(arguments) => run(remote::executors(arguments)),
+        Command::Lag(arguments) => run_to_code(lag::run(arguments)),
         Command::Submit(arguments) => run_to_code(remote::submit(arguments)),
         Command::Jobs(arguments) => run(remote::jobs(arguments)),
         Command::Status(arguments) => run(remote::status(arguments)),

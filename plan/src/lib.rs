@@ -29,7 +29,7 @@ pub use options::{OptionSpec, Options};
 pub use placement::{RemoteTasks, StageTasks, TaskSlot};
 pub use settings::Settings;
 pub use sink::{CommitRequest, Committed, StreamSink, WriteStep, Written};
-pub use source::{ReadLimit, SourceOffset, SourceRange, StreamSource};
+pub use source::{Behind, ReadLimit, SourceOffset, SourceRange, StreamSource};
 pub use stream_table::StreamTable;
 pub use weir_proto::{BatchId, QueryId, RunId};
 

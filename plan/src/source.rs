@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use weir_proto::QueryId;
 
 use crate::error::Result;
 
@@ -43,6 +44,16 @@ pub enum ReadLimit {
     SourceOptions,
     /// Everything: `Trigger::Once`, after Spark's `ReadLimit.allAvailable`.
     AllAvailable,
+}
+
+/// How far a position lies behind how far its source could be read, in offsets: gaps and transaction
+/// markers count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// Per part, as users read it: Kafka's `{"topic":{"0":42}}`.
+    pub shown: Value,
+    /// The same as numbers, one per part.
+    pub parts: Vec<u64>,
 }
 
 /// A source of a streaming query: see the module's documentation.
@@ -96,6 +107,32 @@ pub trait StreamSource: Debug + Send + Sync {
     /// # Errors
     /// `CorruptCheckpoint` when the offsets are not this source's.
     fn records(&self, range: &SourceRange) -> Result<u64>;
+
+    /// How far `reached` lies behind `latest`; `None` of a source that cannot tell.
+    ///
+    /// # Errors
+    /// `CorruptCheckpoint` when the offsets are not this source's.
+    fn behind(&self, reached: &SourceOffset, latest: &SourceOffset) -> Result<Option<Behind>> {
+        let _ = (reached, latest);
+        Ok(None)
+    }
+
+    /// The source's own record of query `query_id` that [`Self::commit_offsets`] keeps, e.g. a consumer
+    /// group; `None` when it keeps none.
+    fn offsets_group(&self, query_id: QueryId) -> Option<String> {
+        let _ = query_id;
+        None
+    }
+
+    /// Lets onlookers know that `query_id` is done with everything before `reached`: Spark's
+    /// `Source.commit`. Nothing is ever read from it, and a failure loses nothing.
+    ///
+    /// # Errors
+    /// `Unavailable` when the source is out of reach or refuses.
+    async fn commit_offsets(&self, query_id: QueryId, reached: &SourceOffset) -> Result<()> {
+        let _ = (query_id, reached);
+        Ok(())
+    }
 
     /// An offset as users read it in progress and results, e.g. Spark's `{"topic":{"0":42}}`.
     fn display_offset(&self, offset: &SourceOffset) -> Value {

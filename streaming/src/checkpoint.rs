@@ -9,6 +9,8 @@
 //! again. That is why an owner also looks for batches planned after its own: they exist if its name
 //! was purged.
 
+mod position;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ use crate::log::{
     encode,
 };
 use crate::store::{CheckpointStore, Put};
+
+pub use position::Position;
 
 const METADATA: &str = "metadata";
 const START: &str = "start";

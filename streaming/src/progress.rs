@@ -1,9 +1,11 @@
 //! What a query reports: steps as they are taken, and one progress record per batch.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use weir_plan::{BatchId, QueryId, RunId};
+use weir_plan::{BatchId, Behind, QueryId, RunId};
 
 /// A step of the commit protocol, in the order of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -116,6 +118,15 @@ pub struct SourceProgress {
     pub end_offset: Value,
     /// How far the source could be read; null for a batch an earlier run had planned.
     pub latest_offset: Value,
+    /// How far the batch's end lies behind that, per part, in offsets; null where it is not known.
+    pub offsets_behind_latest: Value,
+    /// Spark's figures of the same, as text: `avgOffsetsBehindLatest`, `maxOffsetsBehindLatest`,
+    /// `minOffsetsBehindLatest`, and `totalOffsetsBehindLatest` beside them.
+    pub metrics: BTreeMap<&'static str, String>,
+    /// Where others can see how far the query is: Kafka's consumer group.
+    pub group_id: Option<String>,
+    /// How often this run could not tell it, up to now.
+    pub offset_commit_failures: u64,
 }
 
 /// A sink's part of a batch.
@@ -132,6 +143,23 @@ pub struct SinkProgress {
     pub num_bytes: u64,
     /// The table version that holds the batch.
     pub version: Option<u64>,
+}
+
+/// The figures of [`SourceProgress::metrics`]; none of a source without parts.
+pub(crate) fn lag_metrics(behind: &Behind) -> BTreeMap<&'static str, String> {
+    let parts = &behind.parts;
+    let (Some(min), Some(max)) = (parts.iter().min(), parts.iter().max()) else {
+        return BTreeMap::new();
+    };
+    let total = parts.iter().copied().fold(0, u64::saturating_add);
+    // A double, as Spark's: 0.0.
+    let avg = total as f64 / parts.len() as f64;
+    BTreeMap::from([
+        ("avgOffsetsBehindLatest", format!("{avg:?}")),
+        ("maxOffsetsBehindLatest", max.to_string()),
+        ("minOffsetsBehindLatest", min.to_string()),
+        ("totalOffsetsBehindLatest", total.to_string()),
+    ])
 }
 
 fn as_millis_utc<S: Serializer>(time: &DateTime<Utc>, out: S) -> Result<S::Ok, S::Error> {

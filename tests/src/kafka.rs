@@ -5,16 +5,19 @@
 //! run on Java 17 from jars that Maven fetched once into the user's cache. Tests stay apart by topic: see [`unique_topic`].
 //!
 //! - [`Broker`]: create, grow, trim and delete topics; watermarks.
+//! - [`SecureBroker`]: one that demands TLS, SASL or certificates.
 //! - [`Producer`], [`TransactionalProducer`]: send [`Record`]s, check every delivery report, and return the [`crate::ledger::Ledger`]
 //!   of what was acknowledged.
 
 mod broker;
 mod distribution;
 mod producer;
+mod secure;
 mod server;
 
 pub use broker::{Broker, Watermarks};
 pub use producer::{Producer, Record, TransactionalProducer};
+pub use secure::{SECRET, SecureBroker, USER};
 
 use tokio::sync::OnceCell;
 

@@ -4,7 +4,8 @@ use weir::Result;
 use weir_proto::cluster::ListExecutorsRequest;
 
 use super::client::Client;
-use super::{DriverAddress, Output, shown};
+use super::{DriverAddress, shown};
+use crate::output::Output;
 
 /// Arguments of `weir executors`.
 #[derive(Debug, clap::Parser)]

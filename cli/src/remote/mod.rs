@@ -5,12 +5,13 @@ mod executors;
 mod shown;
 mod submit;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser};
 use futures::TryStreamExt as _;
 use url::Url;
 use weir::Result;
 use weir_proto::jobs::{FollowJob, JobId, ListJobs};
 
+use crate::output::Output;
 use crate::security::SecurityArguments;
 use client::Client;
 pub(crate) use executors::{Arguments as Executors, executors};
@@ -30,15 +31,6 @@ pub(crate) struct DriverAddress {
 
     #[command(flatten)]
     security: SecurityArguments,
-}
-
-/// How something is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// Aligned columns, for people.
-    Table,
-    /// One JSON object per line.
-    Json,
 }
 
 /// Arguments of `weir jobs`.

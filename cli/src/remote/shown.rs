@@ -7,7 +7,7 @@ use weir::{Error, ErrorKind, Result};
 use weir_proto::cluster::ExecutorList;
 use weir_proto::jobs::{Job, JobOutput, JobState, OutputStream};
 
-use super::Output;
+use crate::output::{Output, table};
 
 /// Prints jobs, one per line.
 pub(super) fn jobs(jobs: &[Job], output: Output) -> Result<()> {
@@ -54,26 +54,6 @@ pub(super) fn executors(listed: &ExecutorList, output: Output) -> Result<()> {
         ]
     });
     table(["URL", "CORES", "QUERIES", "MEMORY", "STATE"], rows)
-}
-
-/// Prints aligned columns.
-fn table<const N: usize>(
-    heading: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) -> Result<()> {
-    let mut lines = vec![heading.map(str::to_owned)];
-    lines.extend(rows);
-    let widths: Vec<usize> = (0..N)
-        .map(|column| lines.iter().map(|row| row[column].len()).max().unwrap_or(0))
-        .collect();
-    for row in lines {
-        let cells = row.iter().zip(&widths);
-        let line: Vec<String> = cells
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        print_line(line.join("  ").trim_end())?;
-    }
-    Ok(())
 }
 
 fn row(job: &Job) -> [String; 8] {

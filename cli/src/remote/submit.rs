@@ -20,7 +20,8 @@ use weir_proto::jobs::{
 };
 
 use super::client::Client;
-use super::{DriverAddress, Output, shown};
+use super::{DriverAddress, shown};
+use crate::output::Output;
 
 /// Bytes of a program per message.
 const PART_BYTES: usize = 1 << 20;

@@ -28,7 +28,7 @@ pub(super) struct Attempt<'a> {
     properties: &'a ClientProperties,
     retry: Retry,
     pub(super) client: &'a Client,
-    what: &'static str,
+    what: String,
     started: Instant,
     tries: u32,
 }
@@ -39,13 +39,13 @@ impl<'a> Attempt<'a> {
         properties: &'a ClientProperties,
         retry: Retry,
         client: &'a Client,
-        what: &'static str,
+        what: impl Into<String>,
     ) -> Self {
         Self {
             properties,
             retry,
             client,
-            what,
+            what: what.into(),
             started: Instant::now(),
             tries: 0,
         }
@@ -56,12 +56,26 @@ impl<'a> Attempt<'a> {
     }
 
     fn out_of_reach(&self, error: Option<&ClientError>) -> Error {
+        // TLS 1.3 refuses a client's certificate only once the handshake is over: its alert comes as a
+        // broken connection.
+        let of_tls =
+            |error: &&ClientError| error.code == code::SSL || error.text.contains("SSL routines");
+        if let Some(ClientError { text, .. }) = error.filter(of_tls) {
+            let error = ClientError {
+                code: code::SSL,
+                text: text.clone(),
+            };
+            return self.properties.explain(&self.what, &error);
+        }
         let servers = self.properties.servers();
-        let cause = error.map_or_else(|| "no answer".to_owned(), |error| error.text.clone());
+        let cause = error.map_or_else(
+            || "no answer, as from brokers that expect another security.protocol".to_owned(),
+            |error| error.text.clone(),
+        );
         Error::new(
             ErrorKind::Unavailable,
             format!(
-                "cannot {}: no kafka broker at {servers} could be reached in {:.0?}: {cause}; check kafka.bootstrap.servers and that the brokers run",
+                "cannot {}: no kafka broker at {servers} could be reached in {:.0?}: {cause}; check kafka.bootstrap.servers, kafka.security.protocol and that the brokers run",
                 self.what,
                 self.started.elapsed()
             ),
@@ -72,7 +86,7 @@ impl<'a> Attempt<'a> {
     pub(super) fn check(&self) -> ControlFlow<Error> {
         let trouble = self.client.trouble();
         if let Some(fatal) = &trouble.fatal {
-            return ControlFlow::Break(self.properties.explain(self.what, fatal));
+            return ControlFlow::Break(self.properties.explain(&self.what, fatal));
         }
         let down_for = trouble
             .all_down_since
@@ -110,7 +124,7 @@ impl<'a> Attempt<'a> {
                 (code::TIMED_OUT | code::TRANSPORT | code::ALL_BROKERS_DOWN, Some(last)) => {
                     self.out_of_reach(Some(last))
                 }
-                _ => self.properties.explain(self.what, error),
+                _ => self.properties.explain(&self.what, error),
             });
         }
         let pause = if passing {

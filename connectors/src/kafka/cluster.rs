@@ -2,6 +2,7 @@
 //!
 //! One client is made at the first question and kept. Every question is one request per broker, is
 //! asked on a blocking thread, and is answered or given up in bounded time (see [`super::attempt`]).
+//! What consumer groups have committed is asked in [`super::group`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -40,7 +41,7 @@ pub(super) struct Cluster {
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     properties: ClientProperties,
     retry: Retry,
     client: Mutex<Option<Arc<Client>>>,
@@ -81,7 +82,8 @@ impl Cluster {
         }
     }
 
-    async fn ask<T: Send + 'static>(
+    /// Asks `question` on a blocking thread.
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Inner, &Client) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -127,6 +129,22 @@ impl Cluster {
         .await
     }
 
+    /// The partitions and ids of those of `topics` that exist; looks again for a moment while one of
+    /// `expected` is missing.
+    pub(super) async fn topics(
+        &self,
+        topics: BTreeSet<String>,
+        expected: BTreeSet<TopicPartition>,
+    ) -> Result<Partitions> {
+        self.ask(move |inner, client| {
+            inner.settle(
+                || inner.describe(client, &topics),
+                |found| expected.is_subset(&found.all),
+            )
+        })
+        .await
+    }
+
     /// One offset per partition: of [`EARLIEST`], [`LATEST`] or a timestamp. `None`: no record is
     /// as young as the timestamp.
     pub(super) async fn offsets(
@@ -166,7 +184,12 @@ impl Inner {
         Ok(client)
     }
 
-    fn attempt<'a>(&'a self, client: &'a Client, what: &'static str) -> Attempt<'a> {
+    /// An attempt to do `what` with `client`.
+    pub(super) fn attempt<'a>(
+        &'a self,
+        client: &'a Client,
+        what: impl Into<String>,
+    ) -> Attempt<'a> {
         Attempt::new(&self.properties, self.retry, client, what)
     }
 

@@ -1,4 +1,4 @@
-//! A Kafka read as its options describe it, checked without any I/O.
+//! A Kafka read as its options describe it, checked without connecting anywhere.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -54,6 +54,31 @@ pub(super) struct Retry {
     pub(super) pause: Duration,
 }
 
+impl Retry {
+    /// `fetchOffset.*`, or their defaults.
+    pub(super) fn from_options(options: &Options) -> Result<Self> {
+        Ok(Self {
+            times: options
+                .parse("fetchOffset.numRetries", "a number of retries, 0 or more")?
+                .unwrap_or(3),
+            pause: Duration::from_millis(
+                options
+                    .parse("fetchOffset.retryIntervalMs", "milliseconds, 0 or more")?
+                    .unwrap_or(10),
+            ),
+        })
+    }
+}
+
+/// The consumer group that a stream's offsets are committed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum GroupName {
+    /// `kafka.group.id`.
+    Given(String),
+    /// `groupIdPrefix`; the query's id follows.
+    Prefix(String),
+}
+
 /// A Kafka read.
 #[derive(Debug, Clone)]
 pub(super) struct ReadConfig {
@@ -69,12 +94,18 @@ pub(super) struct ReadConfig {
     pub(super) include_headers: bool,
     pub(super) poll_timeout: Duration,
     pub(super) retry: Retry,
+    /// Streams only.
+    pub(super) group: Option<GroupName>,
 }
 
 impl ReadConfig {
     pub(super) fn try_new(kind: ReadKind, options: &Options) -> Result<Self> {
         check_keys(kind, options)?;
-        let client = ClientProperties::from_options(options)?;
+        let mut client = ClientProperties::from_options(options)?;
+        let group = match kind {
+            ReadKind::Stream => group(options, client.take_group_id())?,
+            ReadKind::Batch => None,
+        };
         let subscription = Subscription::from_options(options)?;
         let default_start = match kind {
             ReadKind::Stream => Position::Latest,
@@ -114,19 +145,11 @@ impl ReadConfig {
             },
             fail_on_data_loss: options.parse_bool("failOnDataLoss")?.unwrap_or(true),
             include_headers: options.parse_bool("includeHeaders")?.unwrap_or(false),
+            group,
             poll_timeout: Duration::from_millis(
                 positive(options, "kafkaConsumer.pollTimeoutMs")?.unwrap_or(120_000),
             ),
-            retry: Retry {
-                times: options
-                    .parse("fetchOffset.numRetries", "a number of retries, 0 or more")?
-                    .unwrap_or(3),
-                pause: Duration::from_millis(
-                    options
-                        .parse("fetchOffset.retryIntervalMs", "milliseconds, 0 or more")?
-                        .unwrap_or(10),
-                ),
-            },
+            retry: Retry::from_options(options)?,
         })
     }
 
@@ -145,26 +168,55 @@ fn check_keys(kind: ReadKind, options: &Options) -> Result<()> {
             )));
         }
     }
-    let (place, known, foreign, remedy) = match kind {
-        ReadKind::Stream => (
-            "the kafka source",
-            STREAM_OPTIONS,
-            ENDING_OPTIONS,
-            "is for batch reads only: a stream ends where its trigger says",
-        ),
-        ReadKind::Batch => (
-            "the kafka reader",
-            BATCH_OPTIONS,
-            STREAM_ONLY_OPTIONS,
-            "is for streams only: use endingOffsets",
-        ),
+    let foreign = |key: &str, what: &str| match options.get(key) {
+        Some(_) => Err(Error::invalid_argument(format!(
+            "option {key:?} is for {what}"
+        ))),
+        None => Ok(()),
     };
-    for key in foreign {
-        if options.get(key).is_some() {
-            return Err(Error::invalid_argument(format!("option {key:?} {remedy}")));
+    let (place, known) = match kind {
+        ReadKind::Stream => {
+            for key in ENDING_OPTIONS {
+                foreign(
+                    key,
+                    "batch reads only: a stream ends where its trigger says",
+                )?;
+            }
+            ("the kafka source", STREAM_OPTIONS)
         }
-    }
+        ReadKind::Batch => {
+            for (key, remedy) in STREAM_ONLY_OPTIONS {
+                foreign(key, &format!("streams only: {remedy}"))?;
+            }
+            ("the kafka reader", BATCH_OPTIONS)
+        }
+    };
     options.validate(place, known, &[KAFKA_PREFIX])
+}
+
+/// Where offsets are committed; `None`: nowhere.
+fn group(options: &Options, given: Option<String>) -> Result<Option<GroupName>> {
+    let empty = |key: &str| {
+        Error::invalid_argument(format!(
+            "option {key:?} is empty; give the name of a consumer group, or leave it out"
+        ))
+    };
+    let prefix = options.get("groupIdPrefix").map(str::trim);
+    if prefix == Some("") {
+        return Err(empty("groupIdPrefix"));
+    }
+    if given
+        .as_deref()
+        .is_some_and(|group| group.trim().is_empty())
+    {
+        return Err(empty("kafka.group.id"));
+    }
+    let name = match given {
+        Some(given) => GroupName::Given(given),
+        None => GroupName::Prefix(prefix.unwrap_or("weir").to_owned()),
+    };
+    let wanted = options.parse_bool("commitOffsetsOnCheckpoints")?;
+    Ok(wanted.unwrap_or(true).then_some(name))
 }
 
 fn check_min_against_max(options: &Options) -> Result<()> {

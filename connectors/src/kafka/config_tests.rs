@@ -234,3 +234,40 @@ fn secrets_are_in_no_debug_output() {
     let config = orders(&[("kafka.sasl.password", "hunter2")]).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
 }
+
+#[test]
+fn group_is_the_given_one_or_of_a_prefix_or_none() {
+    let prefix = |text: &str| Some(GroupName::Prefix(text.to_owned()));
+    assert_eq!(orders(&[]).unwrap().group, prefix("weir"));
+    let pairs = [("groupIdPrefix", "acme")];
+    assert_eq!(orders(&pairs).unwrap().group, prefix("acme"));
+    let pairs = [("groupIdPrefix", "acme"), ("kafka.group.id", "billing")];
+    let config = orders(&pairs).unwrap();
+    assert_eq!(config.group, Some(GroupName::Given("billing".to_owned())));
+    // The clients that read are in no group.
+    let mut client = config.client;
+    assert_eq!(client.take_group_id(), None);
+    let pairs = [("commitOffsetsOnCheckpoints", "false"), pairs[1]];
+    assert_eq!(orders(&pairs).unwrap().group, None);
+    // A batch read hands it to the client, as Spark does.
+    let mut client = batch(&pairs[1..]).unwrap().client;
+    assert_eq!(client.take_group_id().as_deref(), Some("billing"));
+}
+
+#[test]
+fn group_options_are_refused_where_they_mean_nothing() {
+    let kind = ErrorKind::InvalidArgument;
+    for key in ["groupIdPrefix", "kafka.group.id"] {
+        refused(orders(&[(key, " ")]), kind, key);
+    }
+    let key = "commitOffsetsOnCheckpoints";
+    refused(orders(&[(key, "perhaps")]), kind, key);
+    for (key, value) in [(key, "true"), ("groupIdPrefix", "acme")] {
+        refused(batch(&[(key, value)]), kind, "streams only");
+    }
+    refused(
+        batch(&[("maxOffsetsPerTrigger", "1")]),
+        kind,
+        "endingOffsets",
+    );
+}

@@ -3,7 +3,8 @@
 //! Two sides that share nothing but messages. The *planning side* ([`KafkaSource`], [`batch_table`])
 //! asks the cluster for partitions, topic ids and offsets, and decides explicit ranges
 //! `[start, end)` per partition. The *task side* ([`KafkaReadExec`]) reads exactly those ranges,
-//! without a consumer group, straight into Arrow arrays.
+//! without a consumer group, straight into Arrow arrays. How far a stream is, is told to a consumer
+//! group after the fact, for onlookers; [`KafkaLag`] is such an onlooker.
 //!
 //! Guarantees:
 //! - a range gives the same records however often and wherever it is read, each once; it ends by
@@ -21,6 +22,9 @@ mod codec;
 mod config;
 mod demo;
 mod exec;
+mod first_record;
+mod group;
+mod lag;
 mod native;
 mod offsets;
 mod options;
@@ -32,6 +36,8 @@ mod readings;
 mod resolve;
 mod rows;
 mod schema;
+mod secrets;
+mod security;
 mod select;
 mod share;
 mod source;
@@ -44,6 +50,7 @@ mod mock_tests;
 pub use codec::KafkaReadCodec;
 pub use demo::{DemoBroker, DemoRecord};
 pub use exec::KafkaReadExec;
+pub use lag::{KafkaLag, PartitionLag, PartitionState};
 pub use options::{BATCH_OPTIONS, KAFKA_PREFIX, STREAM_OPTIONS};
 pub use schema::kafka_schema;
 pub use source::{KafkaSource, batch_table};

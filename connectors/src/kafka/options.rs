@@ -28,6 +28,8 @@ pub const STREAM_OPTIONS: &[OptionSpec] = specs! {
     "kafkaConsumer.pollTimeoutMs": "how long a reader waits for the next record before it fails, in milliseconds; default 120000",
     "fetchOffset.numRetries": "how often a failed look-up of offsets is repeated; default 3",
     "fetchOffset.retryIntervalMs": "pause before a look-up is repeated, in milliseconds; default 10",
+    "commitOffsetsOnCheckpoints": "true (default): after each batch its end is committed to the query's consumer group, for Kafka's own tools to show; false: no group is touched",
+    "groupIdPrefix": "the group is named so, a dash and the query's id; default weir; kafka.group.id names it whole and wins",
 };
 
 /// Options of `read().format("kafka")`, beside `kafka.*`.
@@ -61,5 +63,12 @@ pub(super) const ENDING_OPTIONS: &[&str] = &[
 /// They delay a batch until enough has come in, which has no meaning for a drain.
 pub(super) const DELAYING_OPTIONS: &[&str] = &["minOffsetsPerTrigger", "maxTriggerDelay"];
 
-/// For streams only.
-pub(super) const STREAM_ONLY_OPTIONS: &[&str] = &["maxOffsetsPerTrigger"];
+/// For streams only, and what to do in a batch read.
+pub(super) const STREAM_ONLY_OPTIONS: &[(&str, &str)] = &[
+    ("maxOffsetsPerTrigger", "use endingOffsets"),
+    (
+        "commitOffsetsOnCheckpoints",
+        "a batch read commits no offsets, remove it",
+    ),
+    ("groupIdPrefix", "a batch read is in no group, remove it"),
+];

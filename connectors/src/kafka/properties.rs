@@ -1,4 +1,4 @@
-//! Client properties: which a user may set, what Weir sets, and what must never be shown.
+//! Client properties: which a user may set, and what Weir sets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,6 +8,8 @@ use weir_plan::{Error, ErrorKind, Result};
 
 use super::native::client::{Client, ClientError, RefusedProperty, check_properties};
 use super::native::code;
+use super::secrets::{Secrets, is_sensitive};
+use super::security::{self, refuse_javas};
 
 /// Refused because Weir decides them, with the reason.
 const REFUSED: &[(&str, &str)] = &[
@@ -75,54 +77,13 @@ const TUNED_FETCH: &[(&str, &str)] = &[
     ("receive.message.max.bytes", "2147483647"),
 ];
 
-/// Parts of a key that mark its value as a secret.
-const SENSITIVE: &[&str] = &[
-    "password",
-    "secret",
-    "token",
-    "credential",
-    "jaas",
-    "oauthbearer",
-    "ssl.key",
-    "keystore",
-    "private",
-    ".pem",
+/// As [`TUNED_FETCH`], for clients that want one record of each partition.
+const TUNED_PEEK: &[(&str, &str)] = &[
+    ("queued.min.messages", "1"),
+    ("queued.max.messages.kbytes", "1024"),
+    ("fetch.message.max.bytes", "16384"),
+    ("fetch.max.bytes", "1048576"),
 ];
-
-fn is_sensitive(key: &str) -> bool {
-    let key = key.to_lowercase();
-    SENSITIVE.iter().any(|part| key.contains(part))
-}
-
-/// Values that must not be shown, to be taken out of librdkafka's texts.
-#[derive(Clone, Default)]
-pub(super) struct Secrets(Vec<String>);
-
-impl Secrets {
-    fn of(properties: &BTreeMap<String, String>) -> Self {
-        let mut values: Vec<String> = properties
-            .iter()
-            .filter(|(key, value)| is_sensitive(key) && value.len() > 2)
-            .map(|(_, value)| value.clone())
-            .collect();
-        // A secret that contains another one goes first.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        Self(values)
-    }
-
-    /// `text` with every secret replaced.
-    pub(super) fn scrub(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| {
-            text.replace(secret.as_str(), "***")
-        })
-    }
-}
-
-impl fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} secrets", self.0.len())
-    }
-}
 
 /// A user's client properties, checked. [`fmt::Debug`] shows the servers only.
 #[derive(Clone, PartialEq, Eq)]
@@ -149,6 +110,7 @@ impl ClientProperties {
                     "option \"kafka.{key}\" cannot be set: {reason}"
                 )));
             }
+            refuse_javas(&key)?;
             given.insert(key, value.to_owned());
         }
         match given.get("bootstrap.servers").map(|servers| servers.trim()) {
@@ -166,6 +128,7 @@ impl ClientProperties {
         }
         let properties = Self { given };
         properties.check_isolation_level()?;
+        security::check(&properties.given)?;
         check_properties(&properties.for_fetching()).map_err(|refused| explain(&refused))?;
         Ok(properties)
     }
@@ -216,6 +179,9 @@ impl ClientProperties {
         for (key, value) in FIXED {
             all.insert((*key).to_owned(), (*value).to_owned());
         }
+        if let Some(place) = security::default_authorities(&self.given) {
+            all.insert("ssl.ca.location".to_owned(), place);
+        }
         all
     }
 
@@ -228,6 +194,34 @@ impl ClientProperties {
         self.client(&self.for_fetching())
     }
 
+    /// A client that fetches as little as it can.
+    pub(super) fn peeking_client(&self) -> Result<Client> {
+        let mut properties = self.with(&[TUNED, TUNED_FETCH, TUNED_PEEK]);
+        properties.remove("group.id");
+        self.client(&properties)
+    }
+
+    /// Takes `group.id` out, for a reader that is in no group.
+    pub(super) fn take_group_id(&mut self) -> Option<String> {
+        self.given.remove("group.id")
+    }
+
+    /// `read_committed` or `read_uncommitted`.
+    pub(super) fn isolation_level(&self) -> &str {
+        self.given
+            .get("isolation.level")
+            .map_or("read_committed", String::as_str)
+    }
+
+    /// The same that sees records of open and aborted transactions.
+    pub(super) fn read_uncommitted(&self) -> Self {
+        let mut other = self.clone();
+        other
+            .given
+            .insert("isolation.level".to_owned(), "read_uncommitted".to_owned());
+        other
+    }
+
     /// A client for metadata and offsets. It is in no group, whatever the user says: nothing of the
     /// group is needed, and a group has to be authorised.
     pub(super) fn metadata_client(&self) -> Result<Client> {
@@ -238,6 +232,9 @@ impl ClientProperties {
 
     fn client(&self, properties: &BTreeMap<String, String>) -> Result<Client> {
         Client::new(properties, Secrets::of(&self.given)).map_err(|error| {
+            if let Some(error) = security::unreadable_file(&self.given) {
+                return error;
+            }
             Error::invalid_argument(format!(
                 "no kafka client for {} can be made of these kafka.* options: {}",
                 self.servers(),
@@ -252,9 +249,21 @@ impl ClientProperties {
         let text = &error.text;
         match error.code {
             code::AUTHENTICATION => Error::invalid_argument(format!(
-                "kafka at {servers} does not accept the credentials: {text}; check kafka.security.protocol, kafka.sasl.* and kafka.ssl.*"
+                "kafka at {servers} does not accept the credentials: {text}; check kafka.sasl.mechanism, kafka.sasl.username and kafka.sasl.password, and kafka.security.protocol"
             )),
-            code::TOPIC_AUTHORIZATION | code::GROUP_AUTHORIZATION | code::CLUSTER_AUTHORIZATION => {
+            code::SSL => Error::invalid_argument(format!(
+                "cannot {what}: no TLS with kafka at {servers}: {text}; check kafka.ssl.ca.location (who vouches for the brokers), kafka.ssl.certificate.location and kafka.ssl.key.location (where they ask for a certificate), and kafka.security.protocol"
+            )),
+            code::GROUP_AUTHORIZATION => Error::invalid_argument(format!(
+                "kafka at {servers} does not authorise this user to {what}: {text}; grant READ on the group"
+            )),
+            code::UNKNOWN_MEMBER => Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "cannot {what}: consumers are members of that group at {servers} ({text}); give it to nobody else, or name another one by kafka.group.id"
+                ),
+            ),
+            code::TOPIC_AUTHORIZATION | code::CLUSTER_AUTHORIZATION => {
                 Error::invalid_argument(format!(
                     "kafka at {servers} does not authorise this user to {what}: {text}; grant READ and DESCRIBE on the topics"
                 ))

@@ -1,6 +1,6 @@
 //! The streaming source: plans offset ranges and hands them out as bounded tables.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use serde_json::Value;
 use weir_plan::{
-    Error, ErrorKind, Options, ReadLimit, Result, SourceOffset, SourceRange, StreamSource,
+    Behind, Error, ErrorKind, Options, QueryId, ReadLimit, Result, SourceOffset, SourceRange,
+    StreamSource,
 };
 
 use super::check_range::{check_range, nonempty};
 use super::cluster::{Cluster, EARLIEST, LATEST, Partitions};
-use super::config::{ReadConfig, ReadKind};
+use super::config::{GroupName, ReadConfig, ReadKind};
 use super::offsets::{KafkaOffset, PerPartition};
 use super::plan_batch::{LossPolicy, PlanInput, Snapshot, plan_batch};
 use super::resolve::{End, resolve};
@@ -197,6 +198,44 @@ impl StreamSource for KafkaSource {
                 u64::try_from(i128::from(*until) - i128::from(*from)).ok()
             })
             .fold(0, u64::saturating_add))
+    }
+
+    fn behind(&self, reached: &SourceOffset, latest: &SourceOffset) -> Result<Option<Behind>> {
+        let reached = KafkaOffset::from_source_offset(reached)?;
+        let latest = KafkaOffset::from_source_offset(latest)?;
+        // As Spark: parts that were read and are there. A lower end than was read is a new topic's.
+        let behind: PerPartition = reached
+            .offsets
+            .iter()
+            .filter_map(|(at, next)| {
+                let end = latest.offsets.get(at)?;
+                Some((at.clone(), end.saturating_sub(*next).max(0)))
+            })
+            .collect();
+        let parts: Vec<u64> = behind.values().map(|lag| lag.unsigned_abs()).collect();
+        let shown = KafkaOffset {
+            offsets: behind,
+            topic_ids: BTreeMap::new(),
+        };
+        Ok(Some(Behind {
+            shown: shown.to_json(),
+            parts,
+        }))
+    }
+
+    fn offsets_group(&self, query_id: QueryId) -> Option<String> {
+        Some(match self.config.group.as_ref()? {
+            GroupName::Given(name) => name.clone(),
+            GroupName::Prefix(prefix) => format!("{prefix}-{query_id}"),
+        })
+    }
+
+    async fn commit_offsets(&self, query_id: QueryId, reached: &SourceOffset) -> Result<()> {
+        let Some(group) = self.offsets_group(query_id) else {
+            return Ok(());
+        };
+        let reached = KafkaOffset::from_source_offset(reached)?;
+        self.cluster.commit(&group, reached.offsets).await
     }
 
     fn display_offset(&self, offset: &SourceOffset) -> Value {

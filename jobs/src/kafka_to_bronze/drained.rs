@@ -19,6 +19,10 @@ pub struct Drained {
     pub start_offsets: Value,
     /// Where it ended, exclusive.
     pub end_offsets: Value,
+    /// The consumer group that the offsets are committed to, for onlookers.
+    pub group_id: Option<String>,
+    /// How often that failed.
+    pub offset_commit_failures: u64,
     /// Records in the topics beyond that; null when it could not be found out.
     pub remaining_lag: Option<u64>,
     /// The table's version; null without a table.
@@ -38,6 +42,8 @@ impl Drained {
             rows: summary.output_rows,
             start_offsets: only(summary.start_offsets),
             end_offsets: only(summary.end_offsets),
+            group_id: summary.group_ids.into_iter().next().flatten(),
+            offset_commit_failures: summary.offset_commit_failures,
             remaining_lag: None,
             delta_version: summary.sink_version,
         }

@@ -1,6 +1,7 @@
 //! The recovery matrix, over a local directory and in memory.
 
 mod damage;
+mod positions;
 mod puts;
 
 use std::collections::BTreeMap;

@@ -34,6 +34,10 @@ pub struct QuerySummary {
     pub end_offsets: Vec<Value>,
     /// The table version of the last batch that wrote anything.
     pub sink_version: Option<u64>,
+    /// Per source: the consumer group that its offsets are committed to, if any.
+    pub group_ids: Vec<Option<String>>,
+    /// How often that failed; known to be complete once the query has ended.
+    pub offset_commit_failures: u64,
 }
 
 /// A streaming query that was started. Dropping the handle does not stop it.
@@ -209,10 +213,16 @@ impl Shared {
         let shown = display(sources, starts);
         if !state.start_known {
             state.start_known = true;
+            let group = |source: &Arc<dyn StreamSource>| source.offsets_group(self.query_id);
+            state.summary.group_ids = sources.iter().map(group).collect();
             state.summary.start_offsets.clone_from(&shown);
         }
         state.summary.end_offsets = shown;
         state.reached = starts.to_vec();
+    }
+
+    pub(super) fn set_offset_commit_failures(&self, failures: u64) {
+        self.lock().summary.offset_commit_failures = failures;
     }
 
     pub(super) fn record(

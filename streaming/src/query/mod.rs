@@ -3,6 +3,7 @@
 mod batch;
 mod dry_run;
 mod handle;
+mod offset_committer;
 mod run;
 mod sink_check;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use weir_plan::functions::{PinnedParameters, pinned_parameters};
@@ -15,13 +16,16 @@ use weir_plan::{
 use super::QuerySpec;
 use super::batch::{BatchContext, millis};
 use super::handle::Shared;
+use super::offset_committer::OffsetCommitter;
 use super::sink_check::check_sink_holds;
 use crate::bind::{check_streamable, sources_of};
 use crate::checkpoint::{Checkpoint, Recovery};
 use crate::log::{
     LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity, StartEntry, Writer,
 };
-use crate::progress::{PhaseDurations, QueryEvent, QueryProgress, SinkProgress, SourceProgress};
+use crate::progress::{
+    PhaseDurations, QueryEvent, QueryProgress, SinkProgress, SourceProgress, lag_metrics,
+};
 use crate::trigger::Trigger;
 
 /// The least time between two looks at a source that had nothing; Spark's
@@ -37,6 +41,7 @@ pub(super) struct Run {
     parameters: PinnedParameters,
     recovery: Recovery,
     shared: Arc<Shared>,
+    committer: OffsetCommitter,
 }
 
 impl Run {
@@ -75,7 +80,9 @@ impl Run {
             run_id,
             spec.name.clone(),
         ));
+        let committer = OffsetCommitter::start(checkpoint.query_id(), &sources);
         Ok(Self {
+            committer,
             context: BatchContext {
                 spec,
                 checkpoint,
@@ -105,6 +112,8 @@ impl Run {
             }
             ended => ended,
         };
+        self.shared
+            .set_offset_commit_failures(self.committer.finish().await);
         self.context.emit(&QueryEvent::Terminated {
             run_id: self.shared.run_id,
             error: ended.as_ref().err().map(ToString::to_string),
@@ -168,7 +177,11 @@ impl Run {
                 self.shared.set_start(&self.context.sources, &starts);
                 return Ok((BatchId(0), starts));
             }
-            Recovery::Closed(batch) => batch,
+            Recovery::Closed(batch) => {
+                // The run that closed it may have died before it could tell.
+                self.committer.commit(ends(batch));
+                batch
+            }
             Recovery::Rerun(batch) => {
                 self.shared.set_start(&self.context.sources, &starts(batch));
                 info!(batch = %batch.batch_id, "running a planned batch again over its logged offsets");
@@ -270,6 +283,7 @@ impl Run {
         took.trigger_execution = millis(begun);
         let progress = self.progress(batch, prepared, latest, committed, begun.elapsed(), took)?;
         log_line(&progress);
+        self.committer.commit(ends(batch));
         self.shared.record(&self.context.sources, batch, &progress);
         self.context.emit(&QueryEvent::Progress(Box::new(progress)));
         Ok(())
@@ -290,17 +304,11 @@ impl Run {
             .iter()
             .zip(&batch.sources)
             .enumerate()
-            .map(|(index, (source, logged))| SourceProgress {
-                description: logged.description.clone(),
-                start_offset: source.display_offset(&logged.range.start),
-                end_offset: source.display_offset(&logged.range.end),
-                latest_offset: latest
-                    .and_then(|latest| latest.get(index))
-                    .map_or(serde_json::Value::Null, |offset| {
-                        source.display_offset(offset)
-                    }),
+            .map(|(index, (source, logged))| {
+                let latest = latest.and_then(|latest| latest.get(index));
+                self.source_progress(source.as_ref(), logged, latest)
             })
-            .collect();
+            .collect::<Result<_>>()?;
         Ok(QueryProgress {
             id: self.shared.query_id,
             run_id: self.shared.run_id,
@@ -324,6 +332,29 @@ impl Run {
                 num_bytes: prepared.written.bytes,
                 version: committed.version,
             },
+        })
+    }
+
+    fn source_progress(
+        &self,
+        source: &dyn StreamSource,
+        logged: &LoggedSource,
+        latest: Option<&SourceOffset>,
+    ) -> Result<SourceProgress> {
+        let SourceRange { start, end } = &logged.range;
+        let behind = match latest {
+            Some(latest) => source.behind(end, latest)?,
+            None => None,
+        };
+        Ok(SourceProgress {
+            description: logged.description.clone(),
+            start_offset: source.display_offset(start),
+            end_offset: source.display_offset(end),
+            latest_offset: latest.map_or(Value::Null, |offset| source.display_offset(offset)),
+            metrics: behind.as_ref().map(lag_metrics).unwrap_or_default(),
+            offsets_behind_latest: behind.map_or(Value::Null, |behind| behind.shown),
+            group_id: source.offsets_group(self.shared.query_id),
+            offset_commit_failures: self.committer.failures(),
         })
     }
 

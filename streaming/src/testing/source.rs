@@ -7,7 +7,9 @@ use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{MemTable, TableProvider};
 use serde_json::json;
-use weir_plan::{Error, ErrorKind, ReadLimit, Result, SourceOffset, SourceRange, StreamSource};
+use weir_plan::{
+    Behind, Error, ErrorKind, QueryId, ReadLimit, Result, SourceOffset, SourceRange, StreamSource,
+};
 
 use super::Script;
 
@@ -19,6 +21,8 @@ pub(crate) struct MemorySource {
     limit: Mutex<Option<u64>>,
     starts_at_end: Mutex<bool>,
     reads: Mutex<Vec<SourceRange>>,
+    group: Mutex<Option<&'static str>>,
+    committed: Mutex<Vec<SourceOffset>>,
     pub(crate) kind: &'static str,
     pub(crate) script: Script,
 }
@@ -31,6 +35,8 @@ impl MemorySource {
             limit: Mutex::default(),
             starts_at_end: Mutex::default(),
             reads: Mutex::default(),
+            group: Mutex::default(),
+            committed: Mutex::default(),
             kind: "memory",
             script: Script::default(),
         }
@@ -53,6 +59,16 @@ impl MemorySource {
     /// A query begins with what is appended from then on.
     pub(crate) fn start_at_end(&self) {
         *self.starts_at_end.lock().unwrap() = true;
+    }
+
+    /// Onlookers are told in `group` how far a query is.
+    pub(crate) fn tell(&self, group: &'static str) {
+        *self.group.lock().unwrap() = Some(group);
+    }
+
+    /// What onlookers were told, oldest first.
+    pub(crate) fn told(&self) -> Vec<SourceOffset> {
+        self.committed.lock().unwrap().clone()
     }
 
     /// The `value` of every record, sorted.
@@ -179,5 +195,32 @@ impl StreamSource for MemorySource {
 
     fn records(&self, range: &SourceRange) -> Result<u64> {
         Ok(parts(range).iter().map(|(_, start, end)| end - start).sum())
+    }
+
+    fn behind(&self, reached: &SourceOffset, latest: &SourceOffset) -> Result<Option<Behind>> {
+        let range = SourceRange {
+            start: reached.clone(),
+            end: latest.clone(),
+        };
+        let behind: Vec<u64> = parts(&range)
+            .iter()
+            .map(|(_, start, end)| end - start)
+            .collect();
+        Ok(Some(Behind {
+            shown: json!(behind),
+            parts: behind,
+        }))
+    }
+
+    fn offsets_group(&self, _query_id: QueryId) -> Option<String> {
+        self.group.lock().unwrap().map(str::to_owned)
+    }
+
+    async fn commit_offsets(&self, _query_id: QueryId, reached: &SourceOffset) -> Result<()> {
+        let commit = async {
+            self.committed.lock().unwrap().push(reached.clone());
+            Ok(())
+        };
+        self.script.play("source commit_offsets", commit).await
     }
 }

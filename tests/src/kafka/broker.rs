@@ -10,7 +10,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::producer::{Producer, TransactionalProducer};
-use super::server::{READY_WITHIN, Server};
+use super::server::{Extra, READY_WITHIN, Server};
 use super::unique_topic;
 use crate::process::{blocking, eventually};
 use crate::requirements::Unavailable;
@@ -46,6 +46,14 @@ impl Broker {
         let directory = directory.to_owned();
         let server = blocking(move || Server::start_kept(&directory)).await?;
         Ok(Self::of(server).await)
+    }
+
+    /// Starts a broker that listens elsewhere, too; the address of each of its extra listeners.
+    pub(super) async fn start_with(extra: Extra) -> Result<(Self, Vec<String>), Unavailable> {
+        let names: Vec<&str> = extra.listeners.iter().map(|(name, _)| *name).collect();
+        let server = blocking(move || Server::start_with(extra)).await?;
+        let listeners = names.iter().map(|name| server.listener(name)).collect();
+        Ok((Self::of(server).await, listeners))
     }
 
     async fn of(server: Server) -> Self {

@@ -19,11 +19,25 @@ pub(super) const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 const LOG_TAIL_LINES: usize = 60;
 
+/// What a broker has beside its plain listener.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Extra {
+    /// Names and security protocols of further listeners, each on a port of its own.
+    pub(super) listeners: Vec<(&'static str, &'static str)>,
+    /// Further lines of server.properties; paths are absolute.
+    pub(super) properties: String,
+    /// Users as `kafka-storage format --add-scram` takes them.
+    pub(super) scram: Vec<String>,
+}
+
 #[derive(Debug)]
 pub(super) struct Server {
     jars: PathBuf,
     directory: PathBuf,
     port: u16,
+    extra: Extra,
+    /// Of the extra listeners.
+    extra_ports: Vec<u16>,
     jvm: Option<Child>,
     /// Its standard input is open as long as this process lives. `None` for a directory that is kept.
     janitor: Option<Child>,
@@ -32,6 +46,11 @@ pub(super) struct Server {
 impl Server {
     /// Formats storage in a new directory and starts a broker on a free port. It need not answer yet.
     pub(super) fn start() -> Result<Self, Unavailable> {
+        Self::start_with(Extra::default())
+    }
+
+    /// The same with more listeners.
+    pub(super) fn start_with(extra: Extra) -> Result<Self, Unavailable> {
         let jars = distribution::jars()?;
         let directory = tempfile::Builder::new()
             .prefix("weir-kafka-")
@@ -39,7 +58,7 @@ impl Server {
             .expect("a temporary directory")
             .keep();
         let janitor = janitor(&directory);
-        Ok(Self::over(jars, directory, Some(janitor)))
+        Ok(Self::over(jars, directory, Some(janitor), extra))
     }
 
     /// Starts a broker over what an earlier one left in `directory`, or over new storage there. It is nobody's to remove.
@@ -47,20 +66,29 @@ impl Server {
         let jars = distribution::jars()?;
         fs::create_dir_all(directory).expect("the broker's directory can be made");
         let directory = directory.canonicalize().expect("a directory has a path");
-        Ok(Self::over(jars, directory, None))
+        Ok(Self::over(jars, directory, None, Extra::default()))
     }
 
-    fn over(jars: PathBuf, directory: PathBuf, janitor: Option<Child>) -> Self {
-        let [port, controller_port] = free_ports();
-        fs::write(
-            directory.join("server.properties"),
-            properties(&directory.join("data"), port, controller_port),
-        )
-        .expect("server.properties can be written");
+    fn over(jars: PathBuf, directory: PathBuf, janitor: Option<Child>, extra: Extra) -> Self {
+        let mut ports = free_ports(2 + extra.listeners.len());
+        let extra_ports = ports.split_off(2);
+        let (port, controller_port) = (ports[0], ports[1]);
+        let more: Vec<(&str, &str, u16)> = extra
+            .listeners
+            .iter()
+            .zip(&extra_ports)
+            .map(|((name, protocol), port)| (*name, *protocol, *port))
+            .collect();
+        let mut text = properties(&directory.join("data"), port, controller_port, &more);
+        text.push_str(&extra.properties);
+        fs::write(directory.join("server.properties"), text)
+            .expect("server.properties can be written");
         let mut server = Self {
             jars,
             directory,
             port,
+            extra,
+            extra_ports,
             jvm: None,
             janitor,
         };
@@ -78,6 +106,17 @@ impl Server {
 
     pub(super) fn bootstrap(&self) -> String {
         format!("{}:{}", Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    /// The address of the extra listener `name`.
+    pub(super) fn listener(&self, name: &str) -> String {
+        let at = self
+            .extra
+            .listeners
+            .iter()
+            .position(|(own, _)| *own == name);
+        let port = self.extra_ports[at.expect("a listener of this broker")];
+        format!("{}:{port}", Ipv4Addr::LOCALHOST)
     }
 
     /// Starts the JVM over the same data and port. A JVM that is there is left alone.
@@ -171,6 +210,12 @@ impl Server {
             .java("kafka.tools.StorageTool")
             .args(["format", "--cluster-id", CLUSTER_ID, "--config"])
             .arg(self.directory.join("server.properties"))
+            .args(
+                self.extra
+                    .scram
+                    .iter()
+                    .flat_map(|user| ["--add-scram", user]),
+            )
             .stdin(Stdio::null())
             .output()
             .expect("java was found before");
@@ -216,24 +261,34 @@ impl Drop for Server {
 /// Any 16 bytes in URL-safe base64 will do: every broker here is a cluster of its own.
 const CLUSTER_ID: &str = "d2VpcnRlc3RjbHVzdGVyMA";
 
-/// Two free ports. Another process may take one before the broker binds it: rare, and the broker's log then says so.
-fn free_ports() -> [u16; 2] {
-    // Both are held at once, or the second could be the first again.
-    let listeners =
-        [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("a bound port").port())
+/// Free ports. Another process may take one before the broker binds it: rare, and the broker's log then says so.
+fn free_ports(count: usize) -> Vec<u16> {
+    // All are held at once, or the second could be the first again.
+    let listeners: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"))
+        .collect();
+    let port = |listener: &TcpListener| listener.local_addr().expect("a bound port").port();
+    listeners.iter().map(port).collect()
 }
 
-fn properties(data: &Path, port: u16, controller_port: u16) -> String {
+fn properties(data: &Path, port: u16, controller_port: u16, more: &[(&str, &str, u16)]) -> String {
+    let more_listeners: String = more
+        .iter()
+        .map(|(name, _, port)| format!(",{name}://127.0.0.1:{port}"))
+        .collect();
+    let more_protocols: String = more
+        .iter()
+        .map(|(name, protocol, _)| format!(",{name}:{protocol}"))
+        .collect();
     format!(
         "\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{more_listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{more_listeners}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{more_protocols}
 log.dirs={data}
 
 # A topic that a test forgot to create is an error, not an empty topic.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use rdkafka::bindings as sys;
 
 use super::code;
-use crate::kafka::properties::Secrets;
+use crate::kafka::secrets::Secrets;
 
 /// An error of librdkafka: its code and its text, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,18 +1,16 @@
 //! Topics, their ids and partitions, and partition offsets, each for many topics in one call.
 
 use std::collections::BTreeSet;
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CString, c_char};
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings as sys;
 
+use super::admin::{Operation, Owned, error_of, millis};
 use super::client::{Client, ClientError, describe_code, text_of};
 use super::code;
-
-/// How long a wait lasts before the caller is asked whether to go on.
-const SLICE: Duration = Duration::from_millis(50);
 
 /// A topic as the cluster describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,22 +21,6 @@ pub(crate) struct TopicDescription {
     pub(crate) partitions: BTreeSet<i32>,
     /// Why the topic could not be described, e.g. because it does not exist.
     pub(crate) error: Option<ClientError>,
-}
-
-fn millis(duration: Duration) -> c_int {
-    c_int::try_from(duration.as_millis()).unwrap_or(c_int::MAX)
-}
-
-/// Destroys what it holds with the function given.
-struct Owned<T>(*mut T, unsafe extern "C" fn(*mut T));
-
-impl<T> Drop for Owned<T> {
-    fn drop(&mut self) {
-        if !self.0.is_null() {
-            // SAFETY: built below from a constructor and its own destructor; dropped once.
-            unsafe { (self.1)(self.0) }
-        }
-    }
 }
 
 impl Client {
@@ -128,100 +110,36 @@ impl Client {
         topics: &[String],
         broker: Option<i32>,
         timeout: Duration,
-        mut go_on: impl FnMut() -> ControlFlow<B>,
+        go_on: impl FnMut() -> ControlFlow<B>,
     ) -> Result<ControlFlow<B, Vec<TopicDescription>>, ClientError> {
         let names: Vec<CString> = topics
             .iter()
             .filter_map(|topic| CString::new(topic.as_str()).ok())
             .collect();
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-        // SAFETY: live client; the arrays live through the call, which copies them; every object
-        // is freed by its own destructor.
-        let queue = unsafe {
-            let queue = Owned(
-                sys::rd_kafka_queue_new(self.ptr()),
-                sys::rd_kafka_queue_destroy,
-            );
-            let collection = Owned(
-                sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len()),
-                sys::rd_kafka_TopicCollection_destroy,
-            );
-            let options = Owned(
-                sys::rd_kafka_AdminOptions_new(
-                    self.ptr(),
-                    sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-                ),
-                sys::rd_kafka_AdminOptions_destroy,
-            );
-            let mut text = [0 as c_char; 256];
-            sys::rd_kafka_AdminOptions_set_request_timeout(
-                options.0,
-                millis(timeout),
-                text.as_mut_ptr(),
-                text.len(),
-            );
-            if let Some(broker) = broker {
-                sys::rd_kafka_AdminOptions_set_broker(
-                    options.0,
-                    broker,
-                    text.as_mut_ptr(),
-                    text.len(),
-                );
-            }
-            sys::rd_kafka_DescribeTopics(self.ptr(), collection.0, options.0, queue.0);
-            queue
-        };
-        let deadline = Instant::now() + timeout + Duration::from_secs(1);
-        loop {
-            // SAFETY: live queue.
-            let event = Owned(
-                unsafe { sys::rd_kafka_queue_poll(queue.0, millis(SLICE)) },
-                sys::rd_kafka_event_destroy,
-            );
-            if !event.0.is_null() {
-                // SAFETY: live event.
-                let result = unsafe { sys::rd_kafka_event_DescribeTopics_result(event.0) };
-                if result.is_null() {
-                    continue;
-                }
-                // SAFETY: live event and its result, which lives as long as the event.
-                return unsafe { self.read_description(event.0, result) }
-                    .map(ControlFlow::Continue);
-            }
-            if let ControlFlow::Break(stop) = go_on() {
-                return Ok(ControlFlow::Break(stop));
-            }
-            if Instant::now() > deadline {
-                return Err(ClientError {
-                    code: code::TIMED_OUT,
-                    text: "no answer in time".to_owned(),
-                });
-            }
-        }
-    }
-
-    /// # Safety
-    /// `event` is a live DescribeTopics event and `result` its result.
-    unsafe fn read_description(
-        &self,
-        event: *mut sys::rd_kafka_event_t,
-        result: *const sys::rd_kafka_DescribeTopics_result_t,
-    ) -> Result<Vec<TopicDescription>, ClientError> {
-        // SAFETY: as the caller promises; counts belong to the arrays they come with.
+        // SAFETY: one request of the kind named; the arrays live through the call, which copies them.
+        // Events are live and, where there is a result, of this kind.
         unsafe {
-            let err = sys::rd_kafka_event_error(event);
-            if err as i32 != code::NONE {
-                let text = text_of(sys::rd_kafka_event_error_string(event));
-                return Err(ClientError {
-                    code: err as i32,
-                    text: self.scrub(&text),
-                });
-            }
-            let mut count = 0;
-            let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
-            Ok((0..count)
-                .map(|index| describe_one(*topics.add(index)))
-                .collect())
+            self.administrate(
+                Operation::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+                broker,
+                timeout,
+                |options, queue| {
+                    let collection = Owned(
+                        sys::rd_kafka_TopicCollection_of_topic_names(
+                            pointers.as_mut_ptr(),
+                            pointers.len(),
+                        ),
+                        sys::rd_kafka_TopicCollection_destroy,
+                    );
+                    sys::rd_kafka_DescribeTopics(self.ptr(), collection.0, options, queue);
+                },
+                |event| {
+                    let result = sys::rd_kafka_event_DescribeTopics_result(event);
+                    (!result.is_null()).then(|| Ok(descriptions(result)))
+                },
+                go_on,
+            )
         }
     }
 
@@ -247,17 +165,26 @@ impl Client {
 }
 
 /// # Safety
+/// `result` is live.
+unsafe fn descriptions(
+    result: *const sys::rd_kafka_DescribeTopics_result_t,
+) -> Vec<TopicDescription> {
+    let mut count = 0;
+    // SAFETY: as the caller promises; the count belongs to the array.
+    unsafe {
+        let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        (0..count)
+            .map(|index| describe_one(*topics.add(index)))
+            .collect()
+    }
+}
+
+/// # Safety
 /// `topic` is live.
 unsafe fn describe_one(topic: *const sys::rd_kafka_TopicDescription_t) -> TopicDescription {
     // SAFETY: as the caller promises; everything read belongs to `topic`.
     unsafe {
-        let error = sys::rd_kafka_TopicDescription_error(topic);
-        let error = (!error.is_null())
-            .then(|| ClientError {
-                code: sys::rd_kafka_error_code(error) as i32,
-                text: text_of(sys::rd_kafka_error_string(error)),
-            })
-            .filter(|error| error.code != code::NONE);
+        let error = error_of(sys::rd_kafka_TopicDescription_error(topic));
         let uuid = sys::rd_kafka_TopicDescription_topic_id(topic);
         let given = !uuid.is_null()
             && (sys::rd_kafka_Uuid_most_significant_bits(uuid) != 0

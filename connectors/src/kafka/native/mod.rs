@@ -3,14 +3,17 @@
 //! The safe `rdkafka` crate hands over one event per message and offers neither the batch queue nor
 //! topic ids, and its consumer prints librdkafka's log of a batch queue to stderr. What is wrapped
 //! here is exactly what the reader and the planner need: a client whose log and errors go to
-//! `tracing` without secrets ([`client`]), metadata and offsets ([`metadata`]), and fetching of
-//! explicit partitions into one queue ([`fetch`]).
+//! `tracing` without secrets ([`client`]), administrative requests ([`admin`]), metadata and offsets
+//! ([`metadata`]), the offsets of consumer groups ([`groups`]), and fetching of explicit partitions into
+//! one queue ([`fetch`]).
 //!
 //! Pointers never leave this module; every handle keeps alive what it points into.
 #![allow(unsafe_code)]
 
+pub(super) mod admin;
 pub(super) mod client;
 pub(super) mod fetch;
+pub(super) mod groups;
 pub(super) mod metadata;
 
 /// librdkafka's error codes as plain numbers: a code newer than the bindings must not become an
@@ -32,9 +35,11 @@ pub(super) mod code {
     pub(crate) const INVALID_TOPIC: i32 = E::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION as i32;
     pub(crate) const PARTITION_EOF: i32 = E::RD_KAFKA_RESP_ERR__PARTITION_EOF as i32;
     pub(crate) const TIMED_OUT: i32 = E::RD_KAFKA_RESP_ERR__TIMED_OUT as i32;
+    pub(crate) const SSL: i32 = E::RD_KAFKA_RESP_ERR__SSL as i32;
     pub(crate) const TOPIC_AUTHORIZATION: i32 =
         E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED as i32;
     pub(crate) const TRANSPORT: i32 = E::RD_KAFKA_RESP_ERR__TRANSPORT as i32;
+    pub(crate) const UNKNOWN_MEMBER: i32 = E::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID as i32;
     pub(crate) const UNKNOWN_TOPIC_OR_PART: i32 = E::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32;
 
     /// The topic or partition does not exist.
@@ -67,6 +72,8 @@ pub(super) mod code {
             E::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR as i32,
             E::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE as i32,
             E::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS as i32,
+            E::RD_KAFKA_RESP_ERR_NOT_COORDINATOR as i32,
+            E::RD_KAFKA_RESP_ERR__WAIT_COORD as i32,
         ]
         .contains(&code)
     }
