@@ -3,11 +3,13 @@
 //! [`registry`] is the list of them, by which they travel to executors.
 
 mod arguments;
+pub mod avro;
 mod broken_rules;
 mod checked_sum;
 pub mod collections;
 pub mod datetime;
 pub mod ddl;
+mod decode;
 mod examples;
 pub mod hash;
 pub mod json;
@@ -21,16 +23,19 @@ mod row_text;
 mod strings;
 pub mod text;
 pub mod time;
+pub mod wire;
 
 use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+pub use avro::from_avro;
 pub use broken_rules::{RowRule, broken_rules};
 pub use checked_sum::sum;
 pub use examples::examples;
 pub use json::from_json;
 pub use pinned::{PinnedParameters, bind_pinned, pinned, pinned_parameters};
+pub use wire::from_avro_registry;
 
 /// Weir's scalar function `name`, for a plan that arrives.
 pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {

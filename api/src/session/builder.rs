@@ -11,10 +11,11 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use weir_connectors::ObjectStores;
+use weir_connectors::{ObjectStores, SchemaRegistryClient};
 use weir_plan::joins::HintedRelations;
 use weir_plan::logical::WeirQueryPlanner;
 use weir_plan::memory_pool::FairPool;
+use weir_plan::schema_registry::RegistryOfSession;
 use weir_plan::settings::{
     EXECUTOR_CORES, EXECUTOR_INSTANCES, EXECUTOR_MEMORY, QUEUE_TIMEOUT, SettingSpec,
     operator_memory_bytes, shown,
@@ -189,7 +190,17 @@ async fn build(request: &Request) -> Result<Session> {
         }
     };
     let stores = Arc::new(ObjectStores::try_new(settings.storage())?);
-    let context = context(threads, &settings, &stores, executors.as_ref())?;
+    let registry = match settings.schema_registry()? {
+        Some(named) => Some(Arc::new(SchemaRegistryClient::new(&named)?)),
+        None => None,
+    };
+    let context = context(
+        threads,
+        &settings,
+        &stores,
+        registry.as_ref(),
+        executors.as_ref(),
+    )?;
     let round_robin = settings
         .datafusion()
         .any(|(key, value)| key == ROUND_ROBIN && value.trim().eq_ignore_ascii_case("true"));
@@ -203,6 +214,7 @@ async fn build(request: &Request) -> Result<Session> {
             settings,
             context,
             stores,
+            registry,
             runner: Arc::new(runner),
             executors,
             exchanges,
@@ -225,6 +237,7 @@ fn context(
     threads: usize,
     settings: &Settings,
     stores: &Arc<ObjectStores>,
+    registry: Option<&Arc<SchemaRegistryClient>>,
     executors: Option<&Arc<Executors>>,
 ) -> Result<SessionContext> {
     let partitions = settings.shuffle_partitions(threads)?;
@@ -247,6 +260,8 @@ fn context(
     if let Some(small) = settings.small_partitions()? {
         config.set_extension(Arc::new(small));
     }
+    let registry = RegistryOfSession::new(registry.map(|registry| Arc::clone(registry) as _));
+    config.options_mut().extensions.insert(registry);
     for (key, value) in settings.datafusion() {
         config.options_mut().set(key, value).map_err(|error| {
             Error::invalid_argument(format!("setting {key:?} is {value:?}")).with_source(error)

@@ -6,6 +6,7 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::ScalarUDF;
 use serde::{Deserialize, Serialize};
 
+use super::avro::FromAvro;
 use super::collections;
 use super::datetime;
 use super::hash;
@@ -13,8 +14,10 @@ use super::json::{FromJson, get_json_object_kernel, to_json_kernel};
 use super::kernel::{Function, Kernel, all_text};
 use super::math;
 use super::text;
+use super::wire::FromRegistry;
 use crate::error::{Error, Result};
 use crate::partitioning::{RangeNumber, RangeNumberPayload};
+use crate::schema_registry::RegisteredSchema;
 
 /// `get_json_object(text, path)`.
 pub static GET_JSON_OBJECT: Kernel = Kernel {
@@ -73,6 +76,14 @@ enum Payload {
         schema: String,
         options: Vec<(String, String)>,
     },
+    FromAvro {
+        schema: String,
+        options: Vec<(String, String)>,
+    },
+    FromRegistry {
+        schema: RegisteredSchema,
+        options: Vec<(String, String)>,
+    },
     RangeNumber(RangeNumberPayload),
 }
 
@@ -88,6 +99,16 @@ pub fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
         Payload::FromJson {
             schema: from_json.schema().to_owned(),
             options: from_json.options().to_vec(),
+        }
+    } else if let Some(from_avro) = inner.downcast_ref::<FromAvro>() {
+        Payload::FromAvro {
+            schema: from_avro.schema().to_owned(),
+            options: from_avro.options().to_vec(),
+        }
+    } else if let Some(from_registry) = inner.downcast_ref::<FromRegistry>() {
+        Payload::FromRegistry {
+            schema: from_registry.schema().clone(),
+            options: from_registry.options().to_vec(),
         }
     } else if let Some(range_number) = inner.downcast_ref::<RangeNumber>() {
         Payload::RangeNumber(range_number.payload())
@@ -118,6 +139,13 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
             }),
         Payload::FromJson { schema, options } => {
             Ok(Arc::new(ScalarUDF::from(FromJson::new(&schema, &options)?)))
+        }
+        Payload::FromAvro { schema, options } => {
+            Ok(Arc::new(ScalarUDF::from(FromAvro::new(&schema, &options)?)))
+        }
+        Payload::FromRegistry { schema, options } => {
+            let function = FromRegistry::new(schema, options)?;
+            Ok(Arc::new(ScalarUDF::from(function)))
         }
         Payload::RangeNumber(payload) => {
             let range_number = RangeNumber::from_payload(payload);
