@@ -3,7 +3,7 @@
 //! A decoder of `arrow-avro` that met a bad record is of no more use: what it had read of it stays in its columns. The records before
 //! are decoded once more by a new one, so that each bad record costs a decoder, and each good one is read at most twice.
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use arrow_avro::reader::{Decoder, ReaderBuilder};
 use arrow_avro::schema::{AvroSchema, Fingerprint, FingerprintAlgorithm, SchemaStore};
@@ -56,73 +56,91 @@ impl AvroDecoder {
     /// A value for each of `bodies`.
     ///
     /// # Errors
-    /// Those of `arrow-avro` that are about no record.
+    /// Those that are about no record.
     pub(crate) fn decode(&self, bodies: &[&[u8]]) -> Result<Decoded, DataFusionError> {
-        let mut parts = Vec::new();
-        let mut bad = Vec::new();
-        let mut start = 0;
-        while start < bodies.len() {
-            let rest = &bodies[start..];
-            let (good, failed) = self.run(rest)?;
-            let good = match (good, &failed) {
-                (Some(values), _) => Some(values),
-                (None, Some((at, _))) if *at > 0 => {
-                    let (again, failed) = self.run(&rest[..*at])?;
-                    if failed.is_some() {
-                        return Err(Error::internal("avro records fail at the second time").into());
-                    }
-                    again
-                }
-                _ => None,
-            };
-            let end = failed.as_ref().map_or(bodies.len(), |(at, _)| start + at);
-            if let Some(values) = good {
-                let part = Decoded {
-                    values: as_spark(&values, &self.data_type)?,
-                    bad: Vec::new(),
-                };
-                parts.push(((start..end).collect(), part));
-            }
-            if let Some((at, reason)) = failed {
-                bad.push(Bad {
-                    row: start + at,
-                    reason,
-                });
-            }
-            start = end + 1;
-        }
+        let mut spans = Spans::default();
+        self.decode_span(bodies, 0, &mut spans)?;
+        let Spans { mut good, bad } = spans;
         if bad.is_empty()
-            && parts.len() == 1
-            && let Some((_, whole)) = parts.pop()
+            && good.len() == 1
+            && let Some((_, whole)) = good.pop()
         {
             return Ok(whole);
         }
-        let gathered = Decoded::gathered(&self.data_type, bodies.len(), parts)?;
+        let gathered = Decoded::gathered(&self.data_type, bodies.len(), good)?;
         Ok(Decoded { bad, ..gathered })
     }
 
-    /// All of `bodies`, or the place of the first bad one and why it is.
-    #[allow(clippy::type_complexity, reason = "values, or a place and a reason")]
-    fn run(
+    /// `bodies`, the first of which is number `start`.
+    fn decode_span(
         &self,
-        bodies: &[&[u8]],
-    ) -> Result<(Option<ArrayRef>, Option<(usize, String)>), DataFusionError> {
+        mut bodies: &[&[u8]],
+        mut start: usize,
+        spans: &mut Spans,
+    ) -> Result<(), DataFusionError> {
+        while !bodies.is_empty() {
+            let (row, reason) = match self.run(bodies)? {
+                Run::Whole(values) => {
+                    let rows = (start..start + bodies.len()).collect();
+                    let bad = Vec::new();
+                    spans.good.push((rows, Decoded { values, bad }));
+                    return Ok(());
+                }
+                Run::Bad { row, reason } => (row, reason),
+                Run::SomeBad(reason) if bodies.len() == 1 => (0, reason),
+                Run::SomeBad(_) => {
+                    let (first, second) = bodies.split_at(bodies.len() / 2);
+                    self.decode_span(first, start, spans)?;
+                    start += first.len();
+                    bodies = second;
+                    continue;
+                }
+            };
+            self.decode_span(&bodies[..row], start, spans)?;
+            let bad = start + row;
+            spans.bad.push(Bad { row: bad, reason });
+            start = bad + 1;
+            bodies = &bodies[row + 1..];
+        }
+        Ok(())
+    }
+
+    fn run(&self, bodies: &[&[u8]]) -> Result<Run, DataFusionError> {
         let mut decoder = self.start(bodies.len())?;
         for (row, body) in bodies.iter().enumerate() {
             if let Err(reason) = feed(&mut decoder, body) {
-                return Ok((None, Some((row, reason))));
+                return Ok(Run::Bad { row, reason });
             }
         }
-        let batch = decoder
-            .flush()
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let values = batch.map(|batch| ArrayRef::clone(batch.column(0)));
-        match values {
-            Some(values) if values.len() == bodies.len() => Ok((Some(values), None)),
-            None if bodies.is_empty() => Ok((None, None)),
+        // Text that is no UTF-8 and numbers that are too large are found here.
+        let unfit = |error: String| Run::SomeBad(format!("it does not fit its schema: {error}"));
+        let batch = match decoder.flush() {
+            Ok(batch) => batch,
+            Err(error) => return Ok(unfit(error.to_string())),
+        };
+        match batch {
+            Some(batch) if batch.num_rows() == bodies.len() => {
+                let values = as_spark(batch.column(0), &self.data_type);
+                Ok(values.map_or_else(|error| unfit(error.to_string()), Run::Whole))
+            }
             _ => Err(Error::internal("arrow-avro gave another number of rows").into()),
         }
     }
+}
+
+#[derive(Default)]
+struct Spans {
+    good: Vec<(Vec<usize>, Decoded)>,
+    bad: Vec<Bad>,
+}
+
+enum Run {
+    /// The values of all records.
+    Whole(ArrayRef),
+    /// The first bad record.
+    Bad { row: usize, reason: String },
+    /// At least one is bad.
+    SomeBad(String),
 }
 
 /// One record, whole and no more.

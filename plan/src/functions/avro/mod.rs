@@ -13,3 +13,4 @@ mod values;
 pub(crate) use decoder::AvroDecoder;
 pub(super) use from_avro::FromAvro;
 pub use from_avro::{AVRO_OPTIONS, from_avro};
+pub(super) use schema::within;

@@ -100,7 +100,7 @@ pub(super) fn items<'a>(schema: &'a Value, key: &str) -> &'a [Value] {
 }
 
 /// `outer.inner`, or the one that there is.
-pub(super) fn within(outer: &str, inner: &str) -> String {
+pub(in crate::functions) fn within(outer: &str, inner: &str) -> String {
     match outer {
         "" => inner.to_owned(),
         outer => format!("{outer}.{inner}"),

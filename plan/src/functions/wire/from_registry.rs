@@ -16,11 +16,27 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::decode::{
     Bad, Decoded, ERROR_FIELD, MODE, Modes, invoke, known_options, signature,
 };
+use crate::functions::protobuf::{EMIT_DEFAULTS, ENUMS_AS_INTS, UPCAST_UNSIGNED};
 use crate::options::OptionSpec;
 use crate::schema_registry::{RegisteredSchema, RegistryOfSession, SchemaType};
 
 /// What the functions of schema registries understand.
-pub const REGISTRY_OPTIONS: &[OptionSpec] = &[MODE, ERROR_FIELD];
+pub const REGISTRY_OPTIONS: &[OptionSpec] = &[
+    MODE,
+    ERROR_FIELD,
+    MESSAGE_NAME,
+    EMIT_DEFAULTS,
+    ENUMS_AS_INTS,
+    UPCAST_UNSIGNED,
+];
+
+/// Those that are about Protobuf only.
+const OF_PROTOBUF: &[OptionSpec] = &[MESSAGE_NAME, EMIT_DEFAULTS, ENUMS_AS_INTS, UPCAST_UNSIGNED];
+
+pub(super) const MESSAGE_NAME: OptionSpec = OptionSpec {
+    key: "messageName",
+    doc: "of from_protobuf_registry: the reader's message; default: the first of the schema",
+};
 
 /// Schemas of writers kept at most, each with what it takes to read its records.
 const WRITERS_MAX: usize = 1000;
@@ -40,6 +56,40 @@ pub fn from_avro_registry<K: Into<String>, V: Into<String>>(
     options: impl IntoIterator<Item = (K, V)>,
 ) -> Result<Expr> {
     call(SchemaType::Avro, expr, reader, options)
+}
+
+/// The Protobuf messages of `expr` (binary, in Confluent's wire format, with the message's indexes behind the id) as structs of
+/// `reader`'s message, with [`REGISTRY_OPTIONS`].
+///
+/// Each record is read by the schema that it names, from the registry of the session's settings. A field that was renamed, whose number or
+/// type changed, or that the writer does not have while its absence would be read as a default, makes the record bad. Types and
+/// nulls are those of [`crate::functions::from_protobuf`].
+///
+/// # Errors
+/// `InvalidArgument` or `Unsupported` for a schema or an option that is not supported, naming it.
+pub fn from_protobuf_registry<K: Into<String>, V: Into<String>>(
+    expr: Expr,
+    reader: &RegisteredSchema,
+    options: impl IntoIterator<Item = (K, V)>,
+) -> Result<Expr> {
+    call(SchemaType::Protobuf, expr, reader, options)
+}
+
+/// The JSON records of `expr` (binary, in Confluent's wire format) as values of `reader`'s JSON Schema, with [`REGISTRY_OPTIONS`].
+///
+/// Each record's schema is asked of the registry of the session's settings. A property that the writer's schema does not have and that has no
+/// `default` in the reader's, or whose type changed, makes the record bad, and so do a value of another type and
+/// one that is `required` and missing or null. Integers are BIGINT, numbers DOUBLE, objects structs (maps, if they only have
+/// `additionalProperties`), and what has no type is a STRING of its JSON. Of a repeated name the last value stays.
+///
+/// # Errors
+/// `InvalidArgument` or `Unsupported` for a schema or an option that is not supported, naming it.
+pub fn from_json_registry<K: Into<String>, V: Into<String>>(
+    expr: Expr,
+    reader: &RegisteredSchema,
+    options: impl IntoIterator<Item = (K, V)>,
+) -> Result<Expr> {
+    call(SchemaType::Json, expr, reader, options)
 }
 
 fn call<K: Into<String>, V: Into<String>>(
@@ -95,8 +145,16 @@ impl FromRegistry {
     ) -> Result<Self> {
         let name = name_of(schema.schema_type);
         let given = known_options(name, &options, REGISTRY_OPTIONS)?;
+        if schema.schema_type != SchemaType::Protobuf
+            && let Some(option) = OF_PROTOBUF.iter().find(|o| given.get(o.key).is_some())
+        {
+            return Err(Error::invalid_argument(format!(
+                "{name}: option {:?} is for messages of Protobuf",
+                option.key
+            )));
+        }
         let modes = Modes::of(name, &given)?;
-        let reader = Reader::new(&schema).map_err(|error| error.context(name))?;
+        let reader = Reader::new(&schema, &given).map_err(|error| error.context(name))?;
         let data_type = reader.data_type()?;
         Ok(Self {
             schema,

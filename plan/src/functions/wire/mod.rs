@@ -9,4 +9,6 @@ mod from_registry;
 mod reader;
 
 pub(super) use from_registry::FromRegistry;
-pub use from_registry::{REGISTRY_OPTIONS, from_avro_registry};
+pub use from_registry::{
+    REGISTRY_OPTIONS, from_avro_registry, from_json_registry, from_protobuf_registry,
+};
