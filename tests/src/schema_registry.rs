@@ -163,8 +163,11 @@ fn installed() -> Result<PathBuf, Unavailable> {
         require_program("mvn", "--version")?;
         let mut output = std::ffi::OsString::from("-DoutputDirectory=");
         output.push(staging);
+        // The plugin leaves its notes where it is run.
+        let notes = tempfile::tempdir().map_err(|error| Unavailable::new("a directory", error))?;
         let mut mvn = Command::new("mvn");
-        mvn.args(["-q", "-B", UNPACK])
+        mvn.current_dir(notes.path())
+            .args(["-q", "-B", UNPACK])
             .arg(format!("-Dartifact={ARTIFACT}:{VERSION}:tar.gz:all"))
             .arg(output);
         cache::run(&format!("Apicurio Registry {VERSION}"), &mut mvn)

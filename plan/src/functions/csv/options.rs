@@ -37,7 +37,7 @@ pub const CSV_OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec {
         key: "nullValue",
-        doc: "the field that is null; default: the empty one",
+        doc: "the field that is null, besides the empty one",
     },
     OptionSpec {
         key: "ignoreLeadingWhiteSpace",

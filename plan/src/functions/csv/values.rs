@@ -8,7 +8,8 @@ use crate::functions::time::text::{parse_date, parse_timestamp, parse_timestamp_
 
 /// Appends `text`; null and `false` where it is not of the column's type.
 pub(super) fn push(column: &mut Column, text: &str, options: &CsvOptions) -> Result<bool> {
-    if text == options.null {
+    // As Spark: an empty field is null whatever else is.
+    if text.is_empty() || text == options.null {
         column.push_null()?;
         return Ok(true);
     }
