@@ -1,6 +1,6 @@
 //! Avro in columns: [`from_avro`], as Spark has it.
 //!
-//! `arrow-avro` reads the bytes; [`check`] says beforehand whether one schema's records can be read as another's.
+//! `arrow-avro` reads the bytes; `check` says beforehand whether one schema's records can be read as another's.
 
 mod check;
 mod decoder;

@@ -1,6 +1,6 @@
 //! JSON in columns: [`from_json`], `get_json_object` and `to_json`, as Spark has them.
 //!
-//! Text is read once, byte by byte, into the result's own buffers ([`super::column`]); there is no document
+//! Text is read once, byte by byte, into the result's own buffers (`functions::column`); there is no document
 //! in between.
 
 mod compact;
