@@ -130,7 +130,7 @@ impl Writer for ProtobufWriter {
     fn decode(&self, bodies: &[&[u8]]) -> Result<Decoded, DataFusionError> {
         let data_type = self.reader.data_type();
         let mut bad = Vec::new();
-        let mut by_path: BTreeMap<Vec<usize>, (Vec<usize>, Vec<&[u8]>)> = BTreeMap::new();
+        let mut by_path: BTreeMap<Vec<usize>, Messages<'_>> = BTreeMap::new();
         for (row, body) in bodies.iter().enumerate() {
             match indexes(body) {
                 Some((path, message)) => {
@@ -164,6 +164,9 @@ impl Writer for ProtobufWriter {
         Ok(all)
     }
 }
+
+/// The rows of messages of one type, and the messages.
+type Messages<'a> = (Vec<usize>, Vec<&'a [u8]>);
 
 /// Nested messages at most: what says more is no path.
 const PATH_MAX: i64 = 100;
