@@ -9,6 +9,7 @@ pub mod files;
 pub mod kafka;
 pub mod local_path;
 pub mod object_stores;
+pub mod schema_registry;
 
 mod leaves;
 mod schema_codec;
@@ -20,6 +21,7 @@ use weir_plan::NodeCodec;
 
 pub use leaves::{SharedLeaf, shared_leaf};
 pub use object_stores::ObjectStores;
+pub use schema_registry::{SchemaRegistryClient, SubjectVersion};
 
 /// The codec of every plan node of this crate.
 #[must_use]

@@ -13,6 +13,7 @@ mod guard;
 mod membership;
 mod memory;
 mod plans;
+mod registries;
 mod server;
 mod stores;
 mod worker;
@@ -22,5 +23,6 @@ pub use connections::is_broken_connection;
 pub use membership::{Membership, belong};
 pub use server::{Announcement, Executor};
 pub use worker::{
-    DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SESSION_HEADER, STORAGE_SETTINGS_HEADER, VERSION,
+    DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SCHEMA_REGISTRY_SETTINGS_HEADER, SESSION_HEADER,
+    STORAGE_SETTINGS_HEADER, VERSION,
 };

@@ -13,12 +13,14 @@ use datafusion_distributed::{
 };
 use weir_connectors::node_codecs;
 use weir_plan::memory_pool::sort_reservation_bytes;
+use weir_plan::schema_registry::RegistryOfSession;
 use weir_plan::settings::operator_memory_bytes;
 use weir_plan::{Error, TaskSlot, WeirCodec};
 
 use crate::channels::Channels;
 use crate::guard::guarded;
 use crate::memory::SessionMemory;
+use crate::registries::RegistriesOfSessions;
 use crate::stores::StoresOfSessions;
 
 /// What executors and sessions of one cluster have to agree on.
@@ -38,12 +40,16 @@ pub const MEMORY_HEADER: &str = "x-weir-session-memory";
 /// object of texts. Secrets travel in it.
 pub const STORAGE_SETTINGS_HEADER: &str = "x-weir-storage-settings";
 
+/// The header of a task that holds its session's settings of a schema registry, as a JSON object of texts. Secrets travel in it.
+pub const SCHEMA_REGISTRY_SETTINGS_HEADER: &str = "x-weir-schema-registry-settings";
+
 /// A worker whose tasks share `runtime`, and `channels` to the other executors.
 pub(crate) fn worker(runtime: Arc<RuntimeEnv>, channels: Channels) -> Worker {
     let session = TaskSession {
         channels,
         memory: SessionMemory::default(),
         stores: StoresOfSessions::default(),
+        registries: RegistriesOfSessions::default(),
     };
     Worker::from_session_builder(session)
         .with_runtime_env(runtime)
@@ -54,6 +60,7 @@ struct TaskSession {
     channels: Channels,
     memory: SessionMemory,
     stores: StoresOfSessions,
+    registries: RegistriesOfSessions,
 }
 
 #[async_trait]
@@ -101,6 +108,11 @@ impl WorkerSessionBuilder for TaskSession {
             for (key, value) in settings {
                 config.options_mut().set(&key, &value)?;
             }
+        }
+        if let Some(settings) = headers.get(SCHEMA_REGISTRY_SETTINGS_HEADER) {
+            let registry = self.registries.with(settings.as_bytes())?;
+            let registry = RegistryOfSession::new(registry.map(|registry| registry as _));
+            config.options_mut().extensions.insert(registry);
         }
         if let Some(task) = config.get_extension::<DistributedTaskContext>() {
             config.set_extension(Arc::new(TaskSlot {

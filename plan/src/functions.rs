@@ -3,17 +3,23 @@
 //! [`registry`] is the list of them, by which they travel to executors.
 
 mod arguments;
+pub mod avro;
 mod broken_rules;
 mod checked_sum;
 pub mod collections;
+mod column;
+pub mod csv;
 pub mod datetime;
 pub mod ddl;
+mod decode;
 mod examples;
 pub mod hash;
 pub mod json;
+mod json_schema;
 pub mod kernel;
 pub mod math;
 mod pinned;
+pub mod protobuf;
 pub mod registry;
 #[cfg(test)]
 mod row_rule_tests;
@@ -21,16 +27,21 @@ mod row_text;
 mod strings;
 pub mod text;
 pub mod time;
+pub mod wire;
 
 use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+pub use avro::from_avro;
 pub use broken_rules::{RowRule, broken_rules};
 pub use checked_sum::sum;
+pub use csv::from_csv;
 pub use examples::examples;
 pub use json::from_json;
 pub use pinned::{PinnedParameters, bind_pinned, pinned, pinned_parameters};
+pub use protobuf::from_protobuf;
+pub use wire::{from_avro_registry, from_json_registry, from_protobuf_registry};
 
 /// Weir's scalar function `name`, for a plan that arrives.
 pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {

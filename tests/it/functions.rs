@@ -6,6 +6,7 @@
 
 mod aggregates;
 mod coverage;
+mod csv;
 mod datetime;
 mod golden;
 mod json;

@@ -40,6 +40,7 @@ mod partitions;
 mod pipeline;
 mod records;
 mod registry;
+mod schemas;
 mod security;
 mod sessions;
 mod silver;

@@ -27,4 +27,5 @@ pub mod proxy;
 pub mod python;
 pub mod requirements;
 pub mod s3;
+pub mod schema_registry;
 pub mod spark;

@@ -17,7 +17,11 @@ pub use datafusion::logical_expr::{lit, not, when};
 use weir_plan::Result;
 use weir_plan::functions::ddl::timestamp_type;
 pub use weir_plan::functions::ddl::type_name;
-pub use weir_plan::functions::{from_json, pinned};
+pub use weir_plan::functions::protobuf::ProtobufDescriptors;
+pub use weir_plan::functions::{
+    from_avro, from_avro_registry, from_csv, from_json, from_json_registry, from_protobuf,
+    from_protobuf_registry, pinned,
+};
 
 use crate::dataframe::DataFrame;
 

@@ -12,10 +12,11 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::Optimizer;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use weir_connectors::ObjectStores;
+use weir_connectors::{ObjectStores, SchemaRegistryClient};
 use weir_plan::joins::{HintedRelations, ReducingJoinsFirst};
 use weir_plan::logical::WeirQueryPlanner;
 use weir_plan::memory_pool::{FairPool, sort_reservation_bytes};
+use weir_plan::schema_registry::RegistryOfSession;
 use weir_plan::settings::{
     EXECUTOR_CORES, EXECUTOR_INSTANCES, EXECUTOR_MEMORY, QUEUE_TIMEOUT, SettingSpec,
     operator_memory_bytes, shown,
@@ -190,7 +191,17 @@ async fn build(request: &Request) -> Result<Session> {
         }
     };
     let stores = Arc::new(ObjectStores::try_new(settings.storage())?);
-    let context = context(threads, &settings, &stores, executors.as_ref())?;
+    let registry = match settings.schema_registry()? {
+        Some(named) => Some(Arc::new(SchemaRegistryClient::new(&named)?)),
+        None => None,
+    };
+    let context = context(
+        threads,
+        &settings,
+        &stores,
+        registry.as_ref(),
+        executors.as_ref(),
+    )?;
     let round_robin = settings
         .datafusion()
         .any(|(key, value)| key == ROUND_ROBIN && value.trim().eq_ignore_ascii_case("true"));
@@ -204,6 +215,7 @@ async fn build(request: &Request) -> Result<Session> {
             settings,
             context,
             stores,
+            registry,
             runner: Arc::new(runner),
             executors,
             exchanges,
@@ -226,6 +238,7 @@ fn context(
     threads: usize,
     settings: &Settings,
     stores: &Arc<ObjectStores>,
+    registry: Option<&Arc<SchemaRegistryClient>>,
     executors: Option<&Arc<Executors>>,
 ) -> Result<SessionContext> {
     let partitions = settings.shuffle_partitions(threads)?;
@@ -251,6 +264,8 @@ fn context(
     let limit = settings.memory_limit_bytes(machine_memory_bytes())?;
     config.options_mut().execution.sort_spill_reservation_bytes =
         sort_reservation_bytes(operator_memory_bytes(limit));
+    let registry = RegistryOfSession::new(registry.map(|registry| Arc::clone(registry) as _));
+    config.options_mut().extensions.insert(registry);
     for (key, value) in settings.datafusion() {
         config.options_mut().set(key, value).map_err(|error| {
             Error::invalid_argument(format!("setting {key:?} is {value:?}")).with_source(error)

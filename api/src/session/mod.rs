@@ -11,9 +11,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::prelude::SessionContext;
-use weir_connectors::ObjectStores;
+use weir_connectors::{ObjectStores, SchemaRegistryClient};
 use weir_plan::joins::mark_hints;
-use weir_plan::{Result, Settings};
+use weir_plan::settings::SCHEMA_REGISTRY_URL;
+use weir_plan::{Error, Result, Settings};
 use weir_streaming::{BatchRunner, QueryListener};
 
 use crate::dataframe::DataFrame;
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     settings: Settings,
     context: SessionContext,
     stores: Arc<ObjectStores>,
+    registry: Option<Arc<SchemaRegistryClient>>,
     runner: Arc<dyn BatchRunner>,
     executors: Option<Arc<Executors>>,
     exchanges: Arc<Exchanges>,
@@ -71,6 +73,19 @@ impl Session {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    /// The schema registry that its settings name ([`crate::settings::SCHEMA_REGISTRY_URL`]).
+    ///
+    /// # Errors
+    /// `InvalidArgument` when they name none.
+    pub fn schema_registry(&self) -> Result<&SchemaRegistryClient> {
+        self.inner.registry.as_deref().ok_or_else(|| {
+            Error::invalid_argument(format!(
+                "the session has no schema registry: set {}",
+                SCHEMA_REGISTRY_URL.key
+            ))
+        })
     }
 
     /// Reads a table or a bounded range of a source.

@@ -6,15 +6,21 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::ScalarUDF;
 use serde::{Deserialize, Serialize};
 
+use super::avro::FromAvro;
 use super::collections;
+use super::csv::FromCsv;
 use super::datetime;
 use super::hash;
 use super::json::{FromJson, get_json_object_kernel, to_json_kernel};
 use super::kernel::{Function, Kernel, all_text};
 use super::math;
+use super::protobuf::{FromProtobuf, ProtobufDescriptors};
+use super::strings::{decode_base64, encode_base64};
 use super::text;
+use super::wire::FromRegistry;
 use crate::error::{Error, Result};
 use crate::partitioning::{RangeNumber, RangeNumberPayload};
+use crate::schema_registry::RegisteredSchema;
 
 /// `get_json_object(text, path)`.
 pub static GET_JSON_OBJECT: Kernel = Kernel {
@@ -73,6 +79,24 @@ enum Payload {
         schema: String,
         options: Vec<(String, String)>,
     },
+    FromAvro {
+        schema: String,
+        options: Vec<(String, String)>,
+    },
+    FromCsv {
+        schema: String,
+        options: Vec<(String, String)>,
+    },
+    FromProtobuf {
+        message: String,
+        /// In Base64.
+        descriptors: String,
+        options: Vec<(String, String)>,
+    },
+    FromRegistry {
+        schema: RegisteredSchema,
+        options: Vec<(String, String)>,
+    },
     RangeNumber(RangeNumberPayload),
 }
 
@@ -88,6 +112,27 @@ pub fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
         Payload::FromJson {
             schema: from_json.schema().to_owned(),
             options: from_json.options().to_vec(),
+        }
+    } else if let Some(from_avro) = inner.downcast_ref::<FromAvro>() {
+        Payload::FromAvro {
+            schema: from_avro.schema().to_owned(),
+            options: from_avro.options().to_vec(),
+        }
+    } else if let Some(from_csv) = inner.downcast_ref::<FromCsv>() {
+        Payload::FromCsv {
+            schema: from_csv.schema().to_owned(),
+            options: from_csv.options().to_vec(),
+        }
+    } else if let Some(from_protobuf) = inner.downcast_ref::<FromProtobuf>() {
+        Payload::FromProtobuf {
+            message: from_protobuf.message().to_owned(),
+            descriptors: encode_base64(from_protobuf.descriptors()),
+            options: from_protobuf.options().to_vec(),
+        }
+    } else if let Some(from_registry) = inner.downcast_ref::<FromRegistry>() {
+        Payload::FromRegistry {
+            schema: from_registry.schema().clone(),
+            options: from_registry.options().to_vec(),
         }
     } else if let Some(range_number) = inner.downcast_ref::<RangeNumber>() {
         Payload::RangeNumber(range_number.payload())
@@ -118,6 +163,27 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
             }),
         Payload::FromJson { schema, options } => {
             Ok(Arc::new(ScalarUDF::from(FromJson::new(&schema, &options)?)))
+        }
+        Payload::FromAvro { schema, options } => {
+            Ok(Arc::new(ScalarUDF::from(FromAvro::new(&schema, &options)?)))
+        }
+        Payload::FromCsv { schema, options } => {
+            Ok(Arc::new(ScalarUDF::from(FromCsv::new(&schema, &options)?)))
+        }
+        Payload::FromProtobuf {
+            message,
+            descriptors,
+            options,
+        } => {
+            let bytes = decode_base64(&descriptors)
+                .ok_or_else(|| Error::internal("descriptors that travelled are no Base64"))?;
+            let descriptors = ProtobufDescriptors::from_bytes(bytes);
+            let function = FromProtobuf::new(&message, descriptors, options)?;
+            Ok(Arc::new(ScalarUDF::from(function)))
+        }
+        Payload::FromRegistry { schema, options } => {
+            let function = FromRegistry::new(schema, options)?;
+            Ok(Arc::new(ScalarUDF::from(function)))
         }
         Payload::RangeNumber(payload) => {
             let range_number = RangeNumber::from_payload(payload);

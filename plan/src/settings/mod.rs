@@ -4,6 +4,7 @@
 //! object stores ([`STORAGE_PREFIX`]); keys under `datafusion.` go to DataFusion's own configuration.
 //! Any other key, and any value that does not parse, is refused.
 
+mod schema_registry;
 mod specs;
 
 use std::collections::BTreeMap;
@@ -15,9 +16,10 @@ use crate::joins::{BUCKETS_MAX, BroadcastLimit, SkewJoin};
 use crate::options::did_you_mean;
 use crate::partitioning::SmallPartitions;
 
+pub use schema_registry::{Credentials, SchemaRegistrySettings};
 pub use specs::*;
 
-use specs::HADOOP_S3A;
+use specs::{HADOOP_S3A, SECRETS};
 
 /// What operators may reserve in a process of `bytes`. The rest is for what they use without reserving it (merging
 /// spilled rows takes as much again, and the allocator some), and for readers, encoders and rows under way. Spark has `spark.memory.fraction`.
@@ -32,7 +34,7 @@ pub struct Settings {
     values: BTreeMap<String, String>,
 }
 
-/// Without the values of object stores' settings.
+/// Without the values of object stores' settings, and of secrets.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self
@@ -43,10 +45,11 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// `value` of setting `key` as it may be shown: those of object stores are not.
+/// `value` of setting `key` as it may be shown: those of object stores and secrets are not.
 #[must_use]
 pub fn shown<'a>(key: &str, value: &'a str) -> &'a str {
-    match key.starts_with(STORAGE_PREFIX) {
+    let secret = SECRETS.iter().any(|secret| secret.key == key);
+    match secret || key.starts_with(STORAGE_PREFIX) {
         true => "***",
         false => value,
     }
@@ -124,6 +127,21 @@ impl Settings {
         self.values
             .iter()
             .filter_map(|(key, value)| Some((key.strip_prefix(STORAGE_PREFIX)?, value.as_str())))
+    }
+
+    /// What was set under [`SCHEMA_REGISTRY_PREFIX`], keys whole. Values may be secrets.
+    pub fn of_schema_registry(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.values.iter();
+        all.filter(|(key, _)| key.starts_with(SCHEMA_REGISTRY_PREFIX))
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// [`SCHEMA_REGISTRY_URL`] and what goes with it; `None` without an address.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no address, duration or number, and for both a password and a token; no secret is repeated.
+    pub fn schema_registry(&self) -> Result<Option<SchemaRegistrySettings>> {
+        schema_registry::of(self)
     }
 
     /// [`SHUFFLE_PARTITIONS`], or `threads`.
@@ -369,6 +387,7 @@ impl Settings {
         self.join_reorder()?;
         self.skew_join()?;
         self.small_partitions()?;
+        self.schema_registry()?;
         Ok(())
     }
 }
@@ -451,6 +470,34 @@ mod tests {
         assert!(shown.contains("1GB"), "{shown}");
         let stored: Vec<_> = settings.storage().collect();
         assert_eq!(stored, [("aws_secret_access_key", "hunter2")]);
+    }
+
+    #[test]
+    fn secrets_of_the_schema_registry_are_shown_nowhere() {
+        let mut settings = Settings::new();
+        let url = "http://registry:8081";
+        settings.set(SCHEMA_REGISTRY_URL.key, url).unwrap();
+        settings
+            .set(SCHEMA_REGISTRY_BASIC_AUTH.key, "ann:hunter2")
+            .unwrap();
+        let shown = format!("{settings:?} {:?}", settings.schema_registry().unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains(url), "{shown}");
+        for (key, value) in [
+            (SCHEMA_REGISTRY_URL.key, "http://ann:hunter2@registry"),
+            (SCHEMA_REGISTRY_URL.key, "hunter2"),
+            (SCHEMA_REGISTRY_BEARER_TOKEN.key, "hunter2"),
+        ] {
+            let error = settings.set(key, value).unwrap_err().to_string();
+            assert!(!error.contains("hunter2@"), "{error}");
+            assert!(error.contains("weir.schema.registry."), "{error}");
+        }
+        settings.set(SCHEMA_REGISTRY_BASIC_AUTH.key, "").unwrap();
+        let error = settings
+            .set(SCHEMA_REGISTRY_BASIC_AUTH.key, "hunter2")
+            .unwrap_err()
+            .to_string();
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -176,6 +176,55 @@ pub const MIN_BATCHES_TO_RETAIN: SettingSpec = SettingSpec {
     doc: "batches kept in a checkpoint's logs; at least 2",
 };
 
+/// Where schemas are. Confluent's `schema.registry.url`.
+pub const SCHEMA_REGISTRY_URL: SettingSpec = SettingSpec {
+    key: "weir.schema.registry.url",
+    default: "",
+    doc: "addresses of a schema registry with Confluent's API, separated by commas; empty: there is none",
+};
+
+/// A secret. Confluent's `basic.auth.user.info`.
+pub const SCHEMA_REGISTRY_BASIC_AUTH: SettingSpec = SettingSpec {
+    key: "weir.schema.registry.basic.auth.user.info",
+    default: "",
+    doc: "USER:PASSWORD for the schema registry",
+};
+
+/// A secret. Confluent's `bearer.auth.token`.
+pub const SCHEMA_REGISTRY_BEARER_TOKEN: SettingSpec = SettingSpec {
+    key: "weir.schema.registry.bearer.auth.token",
+    default: "",
+    doc: "token for the schema registry",
+};
+
+/// Confluent's `ssl.ca.location`.
+pub const SCHEMA_REGISTRY_CA: SettingSpec = SettingSpec {
+    key: "weir.schema.registry.ssl.ca.location",
+    default: "",
+    doc: "PEM file of authorities that vouch for the schema registry, besides the system's; the same path on every executor",
+};
+
+/// Of one request.
+pub const SCHEMA_REGISTRY_TIMEOUT: SettingSpec = SettingSpec {
+    key: "weir.schema.registry.request.timeout",
+    default: "10s",
+    doc: "how long the schema registry may take to answer one request",
+};
+
+/// Of one request.
+pub const SCHEMA_REGISTRY_RETRIES: SettingSpec = SettingSpec {
+    key: "weir.schema.registry.max.retries",
+    default: "3",
+    doc: "how often a request that the schema registry did not answer, or answered with an error of its own, is sent again before the query fails",
+};
+
+/// What the settings of the schema registry begin with.
+pub const SCHEMA_REGISTRY_PREFIX: &str = "weir.schema.registry.";
+
+/// Settings whose values are secrets.
+pub(super) const SECRETS: &[SettingSpec] =
+    &[SCHEMA_REGISTRY_BASIC_AUTH, SCHEMA_REGISTRY_BEARER_TOKEN];
+
 /// What settings of object stores begin with. What follows is a key of the store's
 /// (`weir.storage.aws_endpoint_url`), for all buckets, or for one
 /// (`weir.storage.bucket.lake.aws_endpoint_url`). Their values may be secrets.
@@ -217,4 +266,10 @@ pub const SETTINGS: &[SettingSpec] = &[
     COALESCE_PARTITIONS,
     COALESCE_PARTITIONS_MIN,
     MIN_BATCHES_TO_RETAIN,
+    SCHEMA_REGISTRY_URL,
+    SCHEMA_REGISTRY_BASIC_AUTH,
+    SCHEMA_REGISTRY_BEARER_TOKEN,
+    SCHEMA_REGISTRY_CA,
+    SCHEMA_REGISTRY_TIMEOUT,
+    SCHEMA_REGISTRY_RETRIES,
 ];

@@ -10,9 +10,12 @@ use http::{HeaderMap, HeaderValue};
 use url::Host;
 use weir_connectors::node_codecs;
 use weir_executor::{
-    DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SESSION_HEADER, STORAGE_SETTINGS_HEADER,
+    DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SCHEMA_REGISTRY_SETTINGS_HEADER, SESSION_HEADER,
+    STORAGE_SETTINGS_HEADER,
 };
-use weir_plan::settings::{IoCompression, MAX_PARTITION_BYTES, STORAGE_PREFIX};
+use weir_plan::settings::{
+    IoCompression, MAX_PARTITION_BYTES, SCHEMA_REGISTRY_PREFIX, STORAGE_PREFIX,
+};
 use weir_plan::{Error, RemoteTasks, Result, Settings, WeirCodec};
 
 use super::executors::{ExecutorAddress, Executors, Living};
@@ -102,17 +105,30 @@ fn headers(settings: &Settings) -> Result<HeaderMap> {
         headers.insert(SESSION_HEADER, session);
         headers.insert(MEMORY_HEADER, HeaderValue::from(bytes));
     }
-    let values: BTreeMap<&str, &str> = settings.storage().collect();
-    if !values.is_empty() {
-        let text = serde_json::to_string(&values)
-            .map_err(|error| Error::internal("settings have no form as JSON").with_source(error))?;
-        let mut value = HeaderValue::from_str(&text).map_err(|_| {
-            Error::invalid_argument(format!(
-                "the {STORAGE_PREFIX} settings cannot be sent to executors: use visible ASCII characters"
-            ))
-        })?;
-        value.set_sensitive(true);
+    if let Some(value) = secrets(STORAGE_PREFIX, settings.storage().collect())? {
         headers.insert(STORAGE_SETTINGS_HEADER, value);
     }
+    if let Some(value) = secrets(
+        SCHEMA_REGISTRY_PREFIX,
+        settings.of_schema_registry().collect(),
+    )? {
+        headers.insert(SCHEMA_REGISTRY_SETTINGS_HEADER, value);
+    }
     Ok(headers)
+}
+
+/// Settings that begin with `prefix` as a header, if there are any.
+fn secrets(prefix: &str, values: BTreeMap<&str, &str>) -> Result<Option<HeaderValue>> {
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let text = serde_json::to_string(&values)
+        .map_err(|error| Error::internal("settings have no form as JSON").with_source(error))?;
+    let mut value = HeaderValue::from_str(&text).map_err(|_| {
+        Error::invalid_argument(format!(
+            "the {prefix} settings cannot be sent to executors: use visible ASCII characters"
+        ))
+    })?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }

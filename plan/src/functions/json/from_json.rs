@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::DataFusionError;
 use datafusion::common::utils::take_function_args;
@@ -11,11 +11,11 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-use super::column::Column;
 use super::cursor::Cursor;
 use super::options::JsonOptions;
 use super::read::{Fit, Reader, Stop};
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::column::Column;
 use crate::functions::ddl;
 
 /// How much of a malformed record an error shows.
@@ -26,7 +26,7 @@ const SHOWN_CHARS: usize = 200;
 ///
 /// As Spark's `from_json`: null for null and for text that is blank; in mode PERMISSIVE a record that
 /// is no JSON is a struct of nulls, a field that is not of its type is null, and either leaves the record's text in
-/// the field `_corrupt_record` if the schema has it; in mode FAILFAST both fail the query. Names match
+/// the field `_corrupt_record` if the schema has it, and why it is bad in that of `columnNameOfError`, an option of Weir's own; in mode FAILFAST both fail the query. Names match
 /// exactly; of a repeated one the last value stays. All fields are nullable, whatever the schema says.
 ///
 /// # Errors
@@ -52,25 +52,18 @@ pub(in crate::functions) struct FromJson {
     data_type: DataType,
     /// Of the top-level field that receives bad records.
     corrupt: Option<usize>,
+    /// Of the one that receives why they are.
+    error: Option<usize>,
     signature: Signature,
 }
 
 impl FromJson {
     pub(in crate::functions) fn new(schema: &str, options: &[(String, String)]) -> Result<Self> {
         let options = JsonOptions::parse(options)?;
-        let data_type = nullable(&ddl::parse_schema_or_type(schema)?);
-        let mut corrupt = None;
+        let mut data_type = nullable(&ddl::parse_schema_or_type(schema)?);
+        let (mut corrupt, mut error) = (None, None);
         match &data_type {
             DataType::Struct(fields) => {
-                if let Some((index, field)) = fields.find(&options.corrupt_field) {
-                    if field.data_type() != &DataType::Utf8 {
-                        return Err(Error::invalid_argument(format!(
-                            "from_json: field {:?} receives the text of bad records, so that it must be a STRING",
-                            options.corrupt_field
-                        )));
-                    }
-                    corrupt = Some(index);
-                }
                 for (index, field) in fields.iter().enumerate() {
                     if fields[..index]
                         .iter()
@@ -82,8 +75,33 @@ impl FromJson {
                         )));
                     }
                 }
+                corrupt = text_field(fields, &options.corrupt_field, "the text of bad records")?;
+                if let Some(name) = &options.error_field {
+                    let reasons = "why records are bad";
+                    let fields = match text_field(fields, name, reasons)? {
+                        Some(_) => fields.clone(),
+                        None => {
+                            let added = Arc::new(Field::new(name, DataType::Utf8, true));
+                            fields.iter().cloned().chain([added]).collect()
+                        }
+                    };
+                    error = text_field(&fields, name, reasons)?;
+                    if error == corrupt {
+                        return Err(Error::invalid_argument(format!(
+                            "from_json: field {name:?} cannot receive the text of bad records and why they are; choose \
+                             another columnNameOfError"
+                        )));
+                    }
+                    data_type = DataType::Struct(fields);
+                }
             }
-            DataType::List(_) | DataType::Map(..) => {}
+            DataType::List(_) | DataType::Map(..) => {
+                if let Some(name) = &options.error_field {
+                    return Err(Error::invalid_argument(format!(
+                        "from_json: columnNameOfError {name:?} is a field of structs, and the schema {schema:?} is none"
+                    )));
+                }
+            }
             other => {
                 return Err(Error::invalid_argument(format!(
                     "from_json: the schema {schema:?} is a {}, not a struct, an array or a map",
@@ -92,12 +110,14 @@ impl FromJson {
             }
         }
         // What the reader cannot fill is refused now, not when the first batch comes.
-        Column::new(&data_type, 0)?;
+        text_keys(&data_type)?;
+        Column::new(&data_type, 0).map_err(|error| error.context("from_json"))?;
         Ok(Self {
             schema: schema.to_owned(),
             options,
             data_type,
             corrupt,
+            error,
             signature: Signature::one_of(
                 [DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View]
                     .map(|text| TypeSignature::Exact(vec![text]))
@@ -120,68 +140,87 @@ impl FromJson {
         rows: usize,
         texts: impl Iterator<Item = Option<&'a str>>,
     ) -> Result<ArrayRef, DataFusionError> {
-        // The field for bad records is no field of the records.
-        let read_type = match (&self.data_type, self.corrupt) {
-            (DataType::Struct(fields), Some(corrupt)) => {
-                let others = fields
-                    .iter()
-                    .enumerate()
-                    .filter(|(index, _)| *index != corrupt);
+        // The fields for bad records are no fields of the records.
+        let special = |index: usize| Some(index) == self.corrupt || Some(index) == self.error;
+        let read_type = match &self.data_type {
+            DataType::Struct(fields) => {
+                let others = fields.iter().enumerate();
+                let others = others.filter(|(index, _)| !special(*index));
                 DataType::Struct(others.map(|(_, field)| Arc::clone(field)).collect())
             }
-            _ => self.data_type.clone(),
+            other => other.clone(),
         };
         let mut column = Column::new(&read_type, rows)?;
-        let mut corrupt = Column::new(
-            &DataType::Utf8,
-            if self.corrupt.is_some() { rows } else { 0 },
-        )?;
+        let beside = |field: Option<usize>| {
+            Column::new(&DataType::Utf8, if field.is_some() { rows } else { 0 })
+        };
+        let (mut corrupt, mut errors) = (beside(self.corrupt)?, beside(self.error)?);
         let mut reader = Reader::new(&self.options);
         for text in texts {
             let bad = match text {
                 Some(text) => self.read_one(text, &mut column, &mut reader)?,
                 None => {
                     column.push_null()?;
-                    false
+                    None
                 }
             };
             if self.corrupt.is_some() {
                 match text {
-                    Some(text) if bad => corrupt.push_text(text)?,
+                    Some(text) if bad.is_some() => corrupt.push_text(text)?,
                     _ => corrupt.push_null()?,
+                }
+            }
+            if self.error.is_some() {
+                match bad {
+                    Some(why) => errors.push_text(&why)?,
+                    None => errors.push_null()?,
                 }
             }
         }
         let read = column.finish()?;
-        match (self.corrupt, &self.data_type) {
-            (Some(index), DataType::Struct(fields)) => {
-                let structs = read.as_struct();
-                let mut columns = structs.columns().to_vec();
-                columns.insert(index, corrupt.finish()?);
-                let nulls = structs.nulls().cloned();
-                Ok(Arc::new(arrow::array::StructArray::try_new(
-                    fields.clone(),
-                    columns,
-                    nulls,
-                )?))
-            }
-            _ => Ok(read),
+        let DataType::Struct(fields) = &self.data_type else {
+            return Ok(read);
+        };
+        if self.corrupt.is_none() && self.error.is_none() {
+            return Ok(read);
         }
+        let structs = read.as_struct();
+        let mut columns = structs.columns().to_vec();
+        let mut beside = [(self.corrupt, corrupt), (self.error, errors)];
+        beside.sort_by_key(|(index, _)| *index);
+        for (index, column) in beside {
+            if let Some(index) = index {
+                columns.insert(index, column.finish()?);
+            }
+        }
+        let nulls = structs.nulls().cloned();
+        Ok(Arc::new(StructArray::try_new(
+            fields.clone(),
+            columns,
+            nulls,
+        )?))
     }
 
-    /// Whether the record was bad.
-    fn read_one(&self, text: &str, column: &mut Column, reader: &mut Reader<'_>) -> Result<bool> {
+    /// Why the record is bad, if it is; no text unless there is a field for it.
+    fn read_one(
+        &self,
+        text: &str,
+        column: &mut Column,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<String>> {
         let row = column.len();
         let mut cursor = Cursor::new(text, self.options.liberties);
         if cursor.at_end() {
             column.push_null()?;
-            return Ok(false);
+            return Ok(None);
         }
+        let mut malformed = None;
         let fit = match reader.read(column, &mut cursor) {
             Ok(fit) => fit,
             Err(Stop::Malformed) => {
                 column.truncate(row);
                 column.push_null()?;
+                malformed = Some(cursor.position());
                 Fit::Bad
             }
             Err(Stop::Failed(error)) => return Err(error),
@@ -204,7 +243,16 @@ impl FromJson {
             column.truncate(row);
             column.push_struct_of_nulls()?;
         }
-        Ok(fit != Fit::Whole)
+        let misfit = reader.take_misfit();
+        if fit == Fit::Whole {
+            return Ok(None);
+        }
+        Ok(Some(match (self.error, malformed, misfit) {
+            (None, ..) => String::new(),
+            (_, Some(position), _) => format!("it is no JSON, at byte {position}"),
+            (_, None, Some(misfit)) => misfit.to_string(),
+            (_, None, None) => "it is null, and no record".to_owned(),
+        }))
     }
 }
 
@@ -242,6 +290,37 @@ impl ScalarUDFImpl for FromJson {
             ));
         }
         Ok(ColumnarValue::Array(read))
+    }
+}
+
+/// JSON has no other names.
+fn text_keys(data_type: &DataType) -> Result<()> {
+    match data_type {
+        DataType::Struct(fields) => fields
+            .iter()
+            .try_for_each(|field| text_keys(field.data_type())),
+        DataType::List(item) => text_keys(item.data_type()),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) if pair[0].data_type() != &DataType::Utf8 => {
+                Err(Error::unsupported(format!(
+                    "from_json: a map's keys are strings, not {}: JSON has no others",
+                    pair[0].data_type()
+                )))
+            }
+            DataType::Struct(pair) => text_keys(pair[1].data_type()),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// The place of the field `name`, which receives `what`, if there is one.
+fn text_field(fields: &Fields, name: &str, what: &str) -> Result<Option<usize>> {
+    match fields.find(name) {
+        Some((_, field)) if field.data_type() != &DataType::Utf8 => Err(Error::invalid_argument(
+            format!("from_json: field {name:?} receives {what}, so that it must be a STRING"),
+        )),
+        found => Ok(found.map(|(index, _)| index)),
     }
 }
 

@@ -1,9 +1,8 @@
 //! JSON in columns: [`from_json`], `get_json_object` and `to_json`, as Spark has them.
 //!
-//! Text is read once, byte by byte, into the result's own buffers ([`column`]); there is no document
+//! Text is read once, byte by byte, into the result's own buffers (`functions::column`); there is no document
 //! in between.
 
-mod column;
 mod compact;
 mod cursor;
 mod from_json;
@@ -11,10 +10,13 @@ mod number;
 mod options;
 mod path;
 mod read;
+mod records;
 mod to_json;
 
 pub(super) use from_json::FromJson;
 pub use from_json::from_json;
+pub(super) use number::parse_decimal;
 pub use options::JSON_OPTIONS;
 pub(super) use path::get_json_object_kernel;
+pub(super) use records::read_records;
 pub(super) use to_json::to_json_kernel;

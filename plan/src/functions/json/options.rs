@@ -18,6 +18,10 @@ pub const JSON_OPTIONS: &[OptionSpec] = &[
         doc: "the string field that receives a bad record's text, if the schema has it; default _corrupt_record",
     },
     OptionSpec {
+        key: "columnNameOfError",
+        doc: "in mode PERMISSIVE: the string field that says why a record does not fit, null where it does; added to the schema if it is not in it",
+    },
+    OptionSpec {
         key: "timestampFormat",
         doc: "the pattern of timestamps; default: ISO 8601, as casts read it",
     },
@@ -62,6 +66,7 @@ const REFUSED: &[&str] = &[
 pub(super) struct JsonOptions {
     pub(super) fail_fast: bool,
     pub(super) corrupt_field: String,
+    pub(super) error_field: Option<String>,
     pub(super) timestamp_format: Option<Pattern>,
     pub(super) timestamp_ntz_format: Option<Pattern>,
     pub(super) date_format: Option<Pattern>,
@@ -112,6 +117,12 @@ impl JsonOptions {
                 "from_json: timeZone {zone:?} is not supported, only \"UTC\""
             )));
         }
+        let error_field = options.get("columnNameOfError").map(str::to_owned);
+        if fail_fast && error_field.is_some() {
+            return Err(Error::invalid_argument(
+                "from_json: columnNameOfError is for mode \"PERMISSIVE\", in which a bad record does not fail the query",
+            ));
+        }
         let pattern = |key: &str| {
             let pattern = options.get(key).map(Pattern::parse).transpose();
             pattern.map_err(|error| error.context(format!("from_json: {key}")))
@@ -124,6 +135,7 @@ impl JsonOptions {
                 .get("columnNameOfCorruptRecord")
                 .unwrap_or("_corrupt_record")
                 .to_owned(),
+            error_field,
             timestamp_format: pattern("timestampFormat")?,
             timestamp_ntz_format: pattern("timestampNTZFormat")?,
             date_format: pattern("dateFormat")?,

@@ -6,12 +6,12 @@
 
 use arrow::datatypes::Fields;
 
-use super::column::{Column, Kind, offset};
 use super::compact::{compact, scalar};
 use super::cursor::{Cursor, Malformed, Token};
 use super::number::parse_decimal;
 use super::options::JsonOptions;
 use crate::error::{Error, Result};
+use crate::functions::column::{Column, Kind, offset};
 use crate::functions::time::text::{parse_date, parse_timestamp, parse_timestamp_ntz};
 
 /// How a value fitted its column; in each case the column has one more row.
@@ -43,6 +43,30 @@ impl From<Error> for Stop {
     }
 }
 
+/// What kept the first value of a record that did not fit its column from it.
+#[derive(Debug)]
+pub(super) struct Misfit {
+    /// The names of the fields it is in, from the inside.
+    path: Vec<String>,
+    /// Its JSON, cut.
+    text: String,
+    /// What it was to be.
+    wanted: &'static str,
+}
+
+/// How much of a value that does not fit is shown.
+const SHOWN_CHARS: usize = 60;
+
+impl std::fmt::Display for Misfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.path.is_empty() {
+            let path: Vec<_> = self.path.iter().rev().map(String::as_str).collect();
+            write!(f, "field {:?}: ", path.join("."))?;
+        }
+        write!(f, "{} is no {}", self.text, self.wanted)
+    }
+}
+
 /// Buffers that values share, and what the user asked for.
 #[derive(Debug)]
 pub(super) struct Reader<'o> {
@@ -50,6 +74,8 @@ pub(super) struct Reader<'o> {
     name: String,
     text: String,
     copy: String,
+    /// Of the record that is read, if the user asked for it.
+    misfit: Option<Misfit>,
 }
 
 impl<'o> Reader<'o> {
@@ -59,7 +85,13 @@ impl<'o> Reader<'o> {
             name: String::new(),
             text: String::new(),
             copy: String::new(),
+            misfit: None,
         }
+    }
+
+    /// Why the last record did not fit.
+    pub(super) fn take_misfit(&mut self) -> Option<Misfit> {
+        self.misfit.take()
     }
 
     /// Appends the value at the cursor to `column`.
@@ -76,6 +108,7 @@ impl<'o> Reader<'o> {
             return Ok(Fit::Whole);
         }
         let row = column.len();
+        let start = cursor.position();
         let fit = match &mut column.kind {
             Kind::Struct(columns, fields) if first == b'{' => {
                 self.object(columns, fields, row, cursor)?
@@ -102,6 +135,14 @@ impl<'o> Reader<'o> {
         };
         match fit {
             Fit::Bad => {
+                if self.options.error_field.is_some() && self.misfit.is_none() {
+                    let text = cursor.since(start).trim();
+                    self.misfit = Some(Misfit {
+                        path: Vec::new(),
+                        text: text.chars().take(SHOWN_CHARS).collect(),
+                        wanted: column.kind.name(),
+                    });
+                }
                 if let Kind::List(offsets, item, _) = &mut column.kind {
                     item.truncate(
                         offsets
@@ -139,6 +180,7 @@ impl<'o> Reader<'o> {
                 match found {
                     Some(index) => {
                         guess = index + 1;
+                        let told = self.misfit.is_some();
                         let column = &mut columns[index];
                         if column.len() > row {
                             // A value that does not fit leaves the earlier one.
@@ -152,6 +194,9 @@ impl<'o> Reader<'o> {
                         }
                         if column.len() == row && self.read(column, cursor)? != Fit::Whole {
                             fit = Fit::Partial;
+                        }
+                        if let (false, Some(misfit)) = (told, &mut self.misfit) {
+                            misfit.path.push(fields[index].name().clone());
                         }
                     }
                     None => cursor.skip()?,

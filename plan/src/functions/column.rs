@@ -42,6 +42,29 @@ pub(super) enum Kind {
     Struct(Vec<Column>, Fields),
 }
 
+impl Kind {
+    /// As a message names it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Boolean(_) => "BOOLEAN",
+            Self::Int8(_) => "TINYINT",
+            Self::Int16(_) => "SMALLINT",
+            Self::Int32(_) => "INT",
+            Self::Int64(_) => "BIGINT",
+            Self::Float32(_) => "FLOAT",
+            Self::Float64(_) => "DOUBLE",
+            Self::Date(_) => "DATE",
+            Self::Timestamp(..) => "TIMESTAMP",
+            Self::Decimal(..) => "DECIMAL of its digits",
+            Self::Text(_) => "STRING",
+            Self::Binary(_) => "BINARY",
+            Self::List(..) => "ARRAY",
+            Self::Map(..) => "MAP",
+            Self::Struct(..) => "STRUCT",
+        }
+    }
+}
+
 /// Values of any length, one after another.
 #[derive(Debug)]
 pub(super) struct Bytes {
@@ -81,7 +104,7 @@ pub(super) fn offset(length: usize) -> Result<i32> {
     i32::try_from(length).map_err(|_| {
         Error::new(
             ErrorKind::ResourcesExhausted,
-            "one batch's JSON is larger than 2 GB: lower datafusion.execution.batch_size",
+            "one batch's decoded values are larger than 2 GB: lower datafusion.execution.batch_size",
         )
     })
 }
@@ -123,12 +146,6 @@ impl Column {
                 let [key, value] = pair.as_ref() else {
                     return Err(unsupported(data_type));
                 };
-                if key.data_type() != &DataType::Utf8 {
-                    return Err(Error::unsupported(format!(
-                        "from_json: a map's keys are strings, not {}: JSON has no others",
-                        key.data_type()
-                    )));
-                }
                 let pair = [
                     Self::new(key.data_type(), rows)?,
                     Self::new(value.data_type(), rows)?,
@@ -323,7 +340,5 @@ fn offset_buffer(offsets: Vec<i32>) -> OffsetBuffer<i32> {
 }
 
 fn unsupported(data_type: &DataType) -> Error {
-    Error::unsupported(format!(
-        "from_json: type {data_type} is not supported in a schema"
-    ))
+    Error::unsupported(format!("type {data_type} is not supported in a schema"))
 }

@@ -1,0 +1,143 @@
+//! Schemas and records that fit each other, or do not.
+
+use arrow::util::pretty::pretty_format_columns;
+use serde_json::{Value, json};
+
+use super::{JsonDecoder, JsonType, check};
+use crate::functions::ddl;
+use crate::schema_registry::{RegisteredSchema, SchemaReference, SchemaType};
+
+fn parse(schema: &Value) -> crate::Result<JsonType> {
+    JsonType::parse(&RegisteredSchema::from_text(
+        SchemaType::Json,
+        schema.to_string(),
+    ))
+}
+
+fn object(properties: Value, required: &[&str]) -> Value {
+    json!({"type": "object", "properties": properties, "required": required})
+}
+
+#[test]
+fn types_are_those_of_tables() {
+    let schema = json!({
+        "definitions": {"point": {"type": "object", "properties": {"x": {"type": "number"}}}},
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "name": {"oneOf": [{"type": "null"}, {"type": "string"}]},
+            "at": {"$ref": "#/definitions/point"},
+            "tags": {"type": "array", "items": {"enum": ["a", "b"]}},
+            "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "more": {},
+        },
+    });
+    let found = parse(&schema).unwrap();
+    assert_eq!(
+        ddl::type_name(&found.data_type()),
+        "struct<id:bigint,name:string,at:struct<x:double>,tags:array<string>,counts:map<string,bigint>,more:string>"
+    );
+}
+
+#[test]
+fn schemas_that_are_referred_to_are_found_and_recursive_ones_refused_by_name() {
+    let schema = RegisteredSchema {
+        schema_type: SchemaType::Json,
+        text: object(json!({"at": {"$ref": "point.json#/definitions/p"}}), &[]).to_string(),
+        references: vec![SchemaReference {
+            name: "point.json".to_owned(),
+            text: json!({"definitions": {"p": {"type": "integer"}}}).to_string(),
+        }],
+    };
+    let found = JsonType::parse(&schema).unwrap();
+    assert_eq!(ddl::type_name(&found.data_type()), "struct<at:bigint>");
+    for (schema, expected) in [
+        (object(json!({"next": {"$ref": "#"}}), &[]), "\"#\""),
+        (
+            json!({"definitions": {"n": object(json!({"n": {"$ref": "#/definitions/n"}}), &[])},
+                "$ref": "#/definitions/n"}),
+            "#/definitions/n",
+        ),
+        (
+            object(json!({"x": {"$ref": "#/nowhere"}}), &[]),
+            "#/nowhere",
+        ),
+        (
+            object(json!({"x": {"type": ["string", "integer"]}}), &[]),
+            "\"x\"",
+        ),
+    ] {
+        let error = parse(&schema).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn schemas_that_do_not_fit_are_refused_with_the_place() {
+    let reader = object(
+        json!({"id": {"type": "number"}, "note": {"type": "string", "default": "-"}}),
+        &["id"],
+    );
+    let reader = parse(&reader).unwrap();
+    for (writer, expected) in [
+        (json!({"id": {"type": "integer"}}), ""),
+        (json!({"key": {"type": "integer"}}), "removed or renamed"),
+        (
+            json!({"id": {"type": "string"}}),
+            "changed its type: string",
+        ),
+    ] {
+        match check(&parse(&object(writer, &[])).unwrap(), &reader) {
+            Ok(()) => assert_eq!(expected, ""),
+            Err(error) => assert!(
+                !expected.is_empty() && error.contains(expected) && error.contains("\"id\""),
+                "{error}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn records_get_defaults_and_what_lacks_a_required_value_is_bad() {
+    let inner = object(json!({"x": {"type": "integer"}}), &["x"]);
+    let schema = object(
+        json!({
+            "id": {"type": "integer"},
+            "note": {"type": "string", "default": "-"},
+            "list": {"type": "array", "items": inner},
+        }),
+        &["id"],
+    );
+    let decoder = JsonDecoder::new(parse(&schema).unwrap());
+    let rows: [(&[u8], &str); 10] = [
+        (br#"{"id":1,"note":"n","list":[{"x":1}]}"#, ""),
+        (br#"{"id":2}"#, ""),
+        (br#"{"note":"n"}"#, "\"id\" is required"),
+        (br#"{"id":"3"}"#, "field \"id\": \"3\" is no BIGINT"),
+        (
+            br#"{"id":4,"list":[{"x":1},{}]}"#,
+            "\"list.items.x\" is required",
+        ),
+        (br#"{"id":5"#, "no JSON"),
+        (br#"{"id":6} x"#, "follows its end"),
+        (b"{\"id\":7,\"note\":\"\xff\"}", "no UTF-8, at byte 16"),
+        (br#"{"id":99999999999999999999}"#, "is no BIGINT"),
+        (b"null", "null"),
+    ];
+    let decoded = decoder.decode(&rows.map(|(body, _)| body)).unwrap();
+    for (row, (_, expected)) in rows.iter().enumerate() {
+        let bad = decoded.bad.iter().find(|bad| bad.row == row);
+        match bad {
+            None => assert_eq!(*expected, "", "{row}"),
+            Some(bad) => assert!(
+                !expected.is_empty() && bad.reason.contains(expected),
+                "{row}: {}",
+                bad.reason
+            ),
+        }
+    }
+    let text = pretty_format_columns("r", &[decoded.values])
+        .unwrap()
+        .to_string();
+    assert!(text.contains("{id: 2, note: -, list: }"), "{text}");
+}

@@ -1,0 +1,282 @@
+//! A real schema registry with Confluent's API: Apicurio Registry, in memory, from Maven, on Java 17. And, for what a real one does only
+//! when it is broken, [`MockRegistry`], which is none.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinHandle;
+
+use crate::cache;
+use crate::certificates::Certificate;
+use crate::environment;
+use crate::kafka::Broker;
+use crate::process::{self, Process, blocking};
+use crate::requirements::{Unavailable, require_or_skip, require_program, support};
+
+const ARTIFACT: &str = "io.apicurio:apicurio-registry-app";
+/// The last version that runs on Java 17 and that Maven resolves.
+const VERSION: &str = "2.6.13.Final";
+const UNPACK: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:unpack";
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const PRODUCED_WITHIN: Duration = Duration::from_secs(120);
+
+/// A running registry. It goes, with all it knows, when it is dropped, and when the test process ends in any way.
+#[derive(Debug)]
+pub struct SchemaRegistry {
+    directory: tempfile::TempDir,
+    port: u16,
+    scheme: &'static str,
+    child: Option<Child>,
+}
+
+impl SchemaRegistry {
+    /// Starts one on a free port, or says why the test is skipped.
+    pub async fn start_or_skip() -> Option<Self> {
+        require_or_skip(blocking(|| Self::start(None)).await)
+    }
+
+    /// The same, which speaks TLS only.
+    pub async fn start_with_tls_or_skip(certificate: Certificate) -> Option<Self> {
+        require_or_skip(blocking(move || Self::start(Some(certificate))).await)
+    }
+
+    fn start(certificate: Option<Certificate>) -> Result<Self, Unavailable> {
+        let program = installed()?.join(format!("apicurio-registry-app-{VERSION}-runner.jar"));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("a bound port").port();
+        drop(listener);
+        let directory = tempfile::Builder::new()
+            .prefix("weir-registry-")
+            .tempdir()
+            .expect("a temporary directory");
+        let log = File::create(directory.path().join("registry.log")).expect("a log");
+        let mut java = Command::new("java");
+        java.args([
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-Dquarkus.http.host=127.0.0.1",
+        ]);
+        let scheme = match certificate {
+            None => {
+                java.arg(format!("-Dquarkus.http.port={port}"));
+                "http"
+            }
+            Some(Certificate { cert, key }) => {
+                java.arg(format!("-Dquarkus.http.ssl-port={port}"))
+                    .arg("-Dquarkus.http.insecure-requests=disabled")
+                    .arg(format!(
+                        "-Dquarkus.http.ssl.certificate.files={}",
+                        cert.display()
+                    ))
+                    .arg(format!(
+                        "-Dquarkus.http.ssl.certificate.key-files={}",
+                        key.display()
+                    ));
+                "https"
+            }
+        };
+        java.arg("-jar")
+            .arg(program)
+            .current_dir(directory.path())
+            .stdin(Stdio::null())
+            .stderr(log.try_clone().expect("a log can be shared"))
+            .stdout(log);
+        let child = process::spawn(java).expect("java was found before");
+        let mut registry = Self {
+            directory,
+            port,
+            scheme,
+            child: Some(child),
+        };
+        registry.wait();
+        Ok(registry)
+    }
+
+    fn wait(&mut self) {
+        let deadline = Instant::now() + READY_WITHIN;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+            let child = self.child.as_mut().expect("it was started");
+            let ended = child.try_wait().expect("a child can be waited for");
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "the schema registry does not listen ({ended:?})\n{}",
+                std::fs::read_to_string(self.directory.path().join("registry.log"))
+                    .unwrap_or_default()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The address of its API.
+    pub fn url(&self) -> String {
+        format!(
+            "{}://{}:{}/apis/ccompat/v7",
+            self.scheme,
+            Ipv4Addr::LOCALHOST,
+            self.port
+        )
+    }
+
+    /// Kills it (SIGKILL), with all it knows.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Writes what `spec` says, as `support/python/produce_registered.py` has it, and returns the ids that its records carry.
+    pub async fn produce(&self, clients: &Clients, broker: &Broker, spec: &Value) -> Vec<u32> {
+        let file = self.directory.path().join("spec.json");
+        std::fs::write(&file, spec.to_string()).expect("a file");
+        let mut command = Command::new(&clients.interpreter);
+        command
+            .arg("-B")
+            .arg(support("python/produce_registered.py"))
+            .args([broker.bootstrap(), &self.url()])
+            .arg(file)
+            .stdin(Stdio::null());
+        let finished = Process::spawn(command).wait(PRODUCED_WITHIN).await;
+        let answer = finished.expect_success().last_json();
+        serde_json::from_value(answer["ids"].clone()).expect("ids")
+    }
+}
+
+impl Drop for SchemaRegistry {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn installed() -> Result<PathBuf, Unavailable> {
+    require_program("java", "-version")?;
+    cache::fetched(&format!("apicurio-{VERSION}"), |staging| {
+        require_program("mvn", "--version")?;
+        let mut output = std::ffi::OsString::from("-DoutputDirectory=");
+        output.push(staging);
+        // The plugin leaves its notes where it is run.
+        let notes = tempfile::tempdir().map_err(|error| Unavailable::new("a directory", error))?;
+        let mut mvn = Command::new("mvn");
+        mvn.current_dir(notes.path())
+            .args(["-q", "-B", UNPACK])
+            .arg(format!("-Dartifact={ARTIFACT}:{VERSION}:tar.gz:all"))
+            .arg(output);
+        cache::run(&format!("Apicurio Registry {VERSION}"), &mut mvn)
+    })
+}
+
+/// Python with Confluent's client.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    interpreter: PathBuf,
+}
+
+/// Python with the packages of `support/python/clients.txt`, installed by the first test on this machine that asks.
+pub async fn clients_or_skip() -> Option<Clients> {
+    let found = blocking(|| environment::python(&support("python/clients.txt"))).await;
+    require_or_skip(found.map(|interpreter| Clients { interpreter }))
+}
+
+/// What a mock does with a request.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// Answers with this status and body.
+    Answer(u16, String),
+    /// Says nothing, and keeps the connection.
+    Hang,
+}
+
+/// The first line and the headers of a request, to its reply.
+type Replies = Arc<dyn Fn(&str) -> Reply + Send + Sync>;
+
+/// No registry: an HTTP server that answers what a test says, to see what a client makes of it.
+#[derive(Debug)]
+pub struct MockRegistry {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+    task: JoinHandle<()>,
+}
+
+impl MockRegistry {
+    /// Answers as `reply` says, which is given the first line and the headers of a request.
+    pub async fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let requests = Arc::default();
+        let (reply, met): (Replies, _) = (Arc::new(reply), Arc::clone(&requests));
+        let task = tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(serve(connection, Arc::clone(&reply), Arc::clone(&met)));
+            }
+        });
+        Self {
+            address,
+            requests,
+            task,
+        }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The first line and headers of each request so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().expect("no test panicked").clone()
+    }
+}
+
+impl Drop for MockRegistry {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(
+    mut connection: tokio::net::TcpStream,
+    reply: Replies,
+    requests: Arc<Mutex<Vec<String>>>,
+) {
+    let mut read = Vec::new();
+    loop {
+        let end = loop {
+            if let Some(at) = read.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break at + 4;
+            }
+            match connection.read_buf(&mut read).await {
+                Ok(1..) => {}
+                _ => return,
+            }
+        };
+        let head = String::from_utf8_lossy(&read[..end]).into_owned();
+        read.drain(..end);
+        requests
+            .lock()
+            .expect("no test panicked")
+            .push(head.clone());
+        match reply(&head) {
+            Reply::Answer(status, body) => {
+                let answer = format!(
+                    "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                if connection.write_all(answer.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+            Reply::Hang => std::future::pending().await,
+        }
+    }
+}
