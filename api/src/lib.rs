@@ -52,8 +52,8 @@ pub use weir_plan::options::did_you_mean;
 pub use weir_plan::settings;
 pub use weir_plan::{BatchId, Error, ErrorKind, Options, QueryId, Result, RunId};
 pub use weir_streaming::{
-    BatchStep, Clock, DryRun, QueryEvent, QueryListener, QueryProgress, QuerySummary,
-    StreamingQuery, Trigger,
+    BatchStep, Clock, DryRun, ExpectationsProgress, QueryEvent, QueryListener, QueryProgress,
+    QuerySummary, RuleProgress, StreamingQuery, Trigger,
 };
 
 /// A Kafka for demos.

@@ -5,6 +5,7 @@
 //! `ExecutionPlan` with a [`NodeCodec`], so that nothing knows under which master it runs.
 
 pub mod codec;
+pub mod dead_letters;
 pub mod error;
 pub mod estimate;
 pub mod functions;
@@ -28,7 +29,7 @@ pub use error::{Error, ErrorKind, Result, causes, find_own};
 pub use options::{OptionSpec, Options};
 pub use placement::{RemoteTasks, StageTasks, TaskSlot};
 pub use settings::Settings;
-pub use sink::{CommitRequest, Committed, StreamSink, WriteStep, Written};
+pub use sink::{CommitRequest, Committed, Diverted, StreamSink, WriteStep, Written};
 pub use source::{ReadLimit, SourceOffset, SourceRange, StreamSource};
 pub use stream_table::StreamTable;
 pub use weir_proto::{BatchId, QueryId, RunId};

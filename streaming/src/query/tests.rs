@@ -60,6 +60,7 @@ impl World {
 
     fn spec_of(&self, plan: LogicalPlan) -> QuerySpec {
         QuerySpec {
+            contract: None,
             name: None,
             plan,
             sink: Arc::clone(&self.sink) as _,
