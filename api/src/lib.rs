@@ -32,6 +32,7 @@
 
 pub mod dataframe;
 pub mod delta;
+pub mod dlq;
 pub mod executor;
 pub mod functions;
 pub mod io;

@@ -188,7 +188,7 @@ impl DataStreamWriter {
             None => (self.frame.plan().clone(), None),
             Some(rules) => {
                 let Contracted { plan, rules } = contracted(rules, &self.frame, &self.hidden)?;
-                let contract = contract(rules, &letters, &sink, stores)?;
+                let contract = contract(rules, &letters, &sink, &checkpoint.location(), stores)?;
                 (plan, Some(contract))
             }
         };
@@ -229,21 +229,20 @@ fn contract(
     rules: Vec<LetterRule>,
     options: &DeadLetterOptions,
     sink: &DeltaSink,
+    checkpoint: &str,
     stores: &dyn ObjectStoreRegistry,
 ) -> Result<Contract> {
-    let letters = match &options.table {
-        None => None,
-        Some(table) => {
-            let letters = DeadLetters::in_table(table, stores)?;
-            let (own, dlq) = (sink.location(), letters.url());
-            if own == dlq || own.starts_with(&dlq) || dlq.starts_with(&own) {
-                return Err(Error::invalid_argument(format!(
-                    "option \"dlqTable\" is {dlq}, and the rows go to {own}: one table must not lie in the other"
-                )));
-            }
-            Some(Arc::new(letters) as Arc<dyn LetterSink>)
+    let letters = DeadLetters::of_options(options, checkpoint, stores)?;
+    if let Some(dlq) = letters.as_ref().and_then(DeadLetters::table_url) {
+        let own = sink.location();
+        if own.starts_with(&dlq) || dlq.starts_with(&own) {
+            return Err(Error::invalid_argument(format!(
+                "option \"dlqTable\" is {dlq}, and the rows go to {own}: one table must not lie in the other"
+            )));
         }
-    };
+        check_apart(&dlq, checkpoint)?;
+    }
+    let letters = letters.map(|letters| Arc::new(letters) as Arc<dyn LetterSink>);
     let over_rate = match &options.over_rate {
         None => OverRate::default(),
         Some(text) => text

@@ -1,10 +1,14 @@
 //! Where the dead letters of a streaming query go: a Delta table, a Kafka topic, or both.
 //!
-//! Tasks write letters as the data files of a Delta table, beside those of the rows. Committing a batch's letters makes those files part of
-//! the table, in one commit that carries `txn(query, batch)`; for a topic, its messages are made of them, in one transaction that carries
-//! the batch's number. Either is there once, however often the batch is committed.
+//! Tasks write letters as the data files of a Delta table, beside those of the rows; for a topic alone, below the checkpoint, where they go
+//! when the batch is closed. Committing a batch's letters makes those files part of the table, in one commit that carries
+//! `txn(query, batch)`; for a topic, its messages are made of them, in one transaction that carries the batch's number. Either is there
+//! once, however often the batch is committed.
 
+mod letter;
 mod options;
+mod redrive;
+mod topic;
 
 use std::sync::Arc;
 
@@ -17,36 +21,67 @@ use weir_plan::{
 
 use crate::delta::DeltaSink;
 
+pub use letter::{DeadLetter, Header};
 pub use options::{DEAD_LETTER_OPTIONS, DeadLetterOptions, Rate};
+pub use redrive::{Redrive, Redriven};
+
+use topic::LetterTopic;
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct DeadLetters {
     files: DeltaSink,
+    /// Whether the files become part of a table, or are only read for the topic.
+    is_table: bool,
+    topic: Option<LetterTopic>,
 }
 
 impl DeadLetters {
-    /// The letters of a query, in the Delta table at `location`, a path or a URL of one of `stores`. No I/O: the table is made by the
-    /// first letters.
+    /// The place that `options` name; `None` if they name none. Letters for a topic alone are staged in a directory of `checkpoint`. No I/O:
+    /// a table is made by its first letters.
     ///
     /// # Errors
-    /// `InvalidArgument` or `Unsupported` for a location there is no store for.
-    pub fn in_table(location: &str, stores: &dyn ObjectStoreRegistry) -> Result<Self> {
-        let files = DeltaSink::try_new(location, Vec::new(), &Options::new(), stores)?;
-        Ok(Self { files })
+    /// `InvalidArgument` or `Unsupported` for a location there is no store for, and for what is no name of a topic.
+    pub fn of_options(
+        options: &DeadLetterOptions,
+        checkpoint: &str,
+        stores: &dyn ObjectStoreRegistry,
+    ) -> Result<Option<Self>> {
+        let topic = match &options.topic {
+            None => None,
+            Some(name) => Some(LetterTopic::try_new(name, options.kafka.clone())?),
+        };
+        let location = match (&options.table, &topic) {
+            (None, None) => return Ok(None),
+            (Some(table), _) => table.clone(),
+            (None, Some(_)) => format!("{}/dead_letters", checkpoint.trim_end_matches('/')),
+        };
+        let mut files = Options::new();
+        if topic.is_some() {
+            // Who makes messages of a file holds it in memory.
+            files.set("targetFileSize", "32MB");
+        }
+        Ok(Some(Self {
+            files: DeltaSink::try_new(&location, Vec::new(), &files, stores)?,
+            is_table: options.table.is_some(),
+            topic,
+        }))
     }
 
-    /// The URL of the table.
+    /// The URL of the table, if there is one.
     #[must_use]
-    pub fn url(&self) -> String {
-        self.files.location()
+    pub fn table_url(&self) -> Option<String> {
+        self.is_table.then(|| self.files.location())
     }
 }
 
 #[async_trait]
 impl LetterSink for DeadLetters {
     fn location(&self) -> String {
-        format!("delta {}", self.files.location())
+        let table = self.table_url().map(|url| format!("delta {url}"));
+        let topic = self.topic.as_ref().map(LetterTopic::location);
+        let both: Vec<String> = table.into_iter().chain(topic).collect();
+        both.join(" and ")
     }
 
     async fn open(&self, query_id: QueryId) -> Result<()> {
@@ -61,7 +96,11 @@ impl LetterSink for DeadLetters {
             )
             .with_source(error),
             _ => error,
-        })
+        })?;
+        match &self.topic {
+            Some(topic) => topic.open().await,
+            None => Ok(()),
+        }
     }
 
     async fn write_step(&self) -> Result<Arc<dyn WriteStep>> {
@@ -69,10 +108,22 @@ impl LetterSink for DeadLetters {
     }
 
     async fn commit(&self, request: CommitRequest<'_>) -> Result<()> {
-        self.files.commit(request).await.map(|_| ())
+        if let Some(topic) = &self.topic {
+            let letters = self.files.read_written(request.written)?;
+            topic
+                .commit(request.query_id, request.batch_id, letters)
+                .await?;
+        }
+        if self.is_table {
+            self.files.commit(request).await?;
+        }
+        Ok(())
     }
 
-    async fn closed(&self, _written: &Written) -> Result<()> {
-        Ok(())
+    async fn closed(&self, written: &Written) -> Result<()> {
+        match self.is_table {
+            true => Ok(()),
+            false => self.files.delete_written(written).await,
+        }
     }
 }

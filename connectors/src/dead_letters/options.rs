@@ -2,7 +2,10 @@
 
 use weir_plan::{Error, OptionSpec, Options, Result};
 
+use crate::kafka::KAFKA_PREFIX;
+
 const DLQ_TABLE: &str = "dlqTable";
+const DLQ_TOPIC: &str = "dlqTopic";
 const MAX_DLQ_RATE: &str = "maxDlqRate";
 const MAX_DLQ_RATE_ACTION: &str = "maxDlqRateAction";
 
@@ -11,6 +14,11 @@ pub const DEAD_LETTER_OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         key: DLQ_TABLE,
         doc: "the Delta table that dead letters go to: a directory or a URL; made by the first of them",
+    },
+    OptionSpec {
+        key: DLQ_TOPIC,
+        doc: "the Kafka topic that dead letters go to, which exists; {topic} stands for the record's own: {topic}.dlq. Its cluster and client \
+              are described by options kafka.*, as those of a source",
     },
     OptionSpec {
         key: MAX_DLQ_RATE,
@@ -49,6 +57,10 @@ impl std::str::FromStr for Rate {
 pub struct DeadLetterOptions {
     /// The Delta table.
     pub table: Option<String>,
+    /// The Kafka topic.
+    pub topic: Option<String>,
+    /// The topic's `kafka.*` options.
+    pub kafka: Options,
     /// The greatest rate.
     pub max_rate: Option<Rate>,
     /// What happens beyond it.
@@ -68,7 +80,25 @@ impl DeadLetterOptions {
                     .map_err(|error: Error| error.context(format!("option {MAX_DLQ_RATE:?}")))?,
             ),
         };
+        let topic = options.remove(DLQ_TOPIC);
+        let mut kafka = Options::new();
+        let given: Vec<String> = options
+            .with_prefix(KAFKA_PREFIX)
+            .map(|(key, _)| format!("{KAFKA_PREFIX}{key}"))
+            .collect();
+        for key in given {
+            if topic.is_none() {
+                return Err(Error::invalid_argument(format!(
+                    "option {key:?} of a write is for its dead letters: set option {DLQ_TOPIC:?}, too, or remove it"
+                )));
+            }
+            if let Some(value) = options.remove(&key) {
+                kafka.set(key, value);
+            }
+        }
         Ok(Self {
+            topic,
+            kafka,
             table: options.remove(DLQ_TABLE),
             max_rate,
             over_rate: options.remove(MAX_DLQ_RATE_ACTION),
@@ -80,6 +110,7 @@ impl DeadLetterOptions {
     pub fn first_given(&self) -> Option<&'static str> {
         let given = [
             (DLQ_TABLE, self.table.is_some()),
+            (DLQ_TOPIC, self.topic.is_some()),
             (MAX_DLQ_RATE, self.max_rate.is_some()),
             (MAX_DLQ_RATE_ACTION, self.over_rate.is_some()),
         ];
