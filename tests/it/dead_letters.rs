@@ -1,13 +1,17 @@
 //! Rows of a stream that break a rule: dead letters, counts, and what a query does about many of them.
 
 mod incident;
+mod job;
 mod kill;
+mod redrive;
 mod refused;
+mod topic;
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use weir::dlq::{self, DeadLetter, LetterFilter, LetterSource};
 use weir_tests::files::TempLake;
 use weir_tests::kafka::{Broker, Record};
 use weir_tests::process::{Finished, Process};
@@ -49,6 +53,12 @@ impl Accounts {
         let job = Self::bare(broker, lake, topic);
         let letters = job.letters.clone();
         job.option("dlqTable", letters)
+    }
+
+    /// Dead letters in Kafka topic `name` of the same broker, too.
+    fn to_topic(self, broker: &Broker, name: &str) -> Self {
+        self.option("dlqTopic", name)
+            .option("kafka.bootstrap.servers", broker.bootstrap())
     }
 
     fn option(mut self, key: &str, value: impl std::fmt::Display) -> Self {
@@ -138,4 +148,27 @@ async fn places(python: &Python, table: &str) -> Vec<(i64, i64)> {
     places.dedup();
     assert_eq!(places.len(), all, "{table} holds a record twice");
     places
+}
+
+/// The committed letters of a topic; panics if one is there twice.
+async fn letters_of(broker: &Broker, topic: &str) -> Vec<DeadLetter> {
+    let mut options = weir::Options::new();
+    options.set("kafka.bootstrap.servers", broker.bootstrap());
+    let source = LetterSource::Topic {
+        name: topic.to_owned(),
+        options,
+    };
+    let session = crate::stream::session().await;
+    let letters = dlq::show(&session, &source, &LetterFilter::default(), None).await;
+    let letters = letters.unwrap();
+    let places: std::collections::BTreeSet<_> = letters
+        .iter()
+        .map(|letter| (letter.topic.clone(), letter.partition, letter.offset))
+        .collect();
+    assert_eq!(places.len(), letters.len(), "{topic} holds a letter twice");
+    letters
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -4,7 +4,7 @@ use weir_tests::files::TempLake;
 use weir_tests::kafka::broker_or_skip;
 use weir_tests::python::python_or_skip;
 
-use super::{Accounts, broken, good, places, renamed};
+use super::{Accounts, broken, good, hex, places, renamed};
 
 const GOOD: usize = 10_000;
 const RENAMED: usize = 4_000;
@@ -43,11 +43,6 @@ async fn renamed_balance_reaches_no_row_and_every_record_of_it_is_a_dead_letter(
 
     let found = python.read_rows(&job.letters, &[]).await;
     assert_eq!(found.len(), letters);
-    let hex = |text: &str| {
-        text.bytes()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
     for letter in &found {
         assert_eq!(letter["topic"], topic, "{letter}");
         assert_eq!(letter["query_id"], counts["query_id"], "{letter}");

@@ -8,7 +8,7 @@ use weir_tests::files::TempLake;
 use weir_tests::kafka::{Record, broker_or_skip};
 use weir_tests::python::{Offsets, python_or_skip};
 
-use super::{Accounts, RUN_WITHIN, broken, good, places, renamed};
+use super::{Accounts, RUN_WITHIN, broken, good, letters_of, places, renamed};
 
 const PARTITIONS: i32 = 4;
 const RECORDS: usize = 60_000;
@@ -23,7 +23,12 @@ fn mixed(n: usize) -> Record {
     }
 }
 
-async fn kills_leave_each_record_in_one_place(master: Option<&str>, kills: usize) {
+/// With letters in a table and a topic, and with `topic_only` in the topic alone.
+async fn kills_leave_each_record_in_one_place(
+    master: Option<&str>,
+    topic_only: bool,
+    kills: usize,
+) {
     let Some(broker) = broker_or_skip().await else {
         return;
     };
@@ -38,7 +43,12 @@ async fn kills_leave_each_record_in_one_place(master: Option<&str>, kills: usize
     let topic = broker.new_topic("dlq_kill", PARTITIONS).await;
     let producer = broker.producer();
     producer.produce_n(&topic, PARTITIONS, RECORDS, mixed).await;
-    let mut job = Accounts::new(broker, &lake, &topic);
+    let dlq = broker.new_topic("dlq_kill_letters", 2).await;
+    let mut job = match topic_only {
+        true => Accounts::bare(broker, &lake, &topic),
+        false => Accounts::new(broker, &lake, &topic),
+    }
+    .to_topic(broker, &dlq);
     if let Some(master) = master {
         job = job.env("WEIR_MASTER", master);
     }
@@ -74,13 +84,22 @@ async fn kills_leave_each_record_in_one_place(master: Option<&str>, kills: usize
     rows.finish().await.expect_no_violation();
     letters.finish().await.expect_no_violation();
 
-    let (rows, letters) = (
-        places(&python, &job.table).await,
-        places(&python, &job.letters).await,
-    );
-    assert_eq!(letters.len(), RECORDS / 10);
-    assert_eq!(rows.len(), RECORDS - letters.len());
-    let mut all = [rows, letters].concat();
+    let found = letters_of(broker, &dlq).await.into_iter();
+    let mut found: Vec<(i64, i64)> = found
+        .map(|letter| (i64::from(letter.partition), letter.offset))
+        .collect();
+    found.sort_unstable();
+    let rows = places(&python, &job.table).await;
+    if !topic_only {
+        let letters = places(&python, &job.letters).await;
+        assert_eq!(
+            found, letters,
+            "the topic and the table hold the same letters"
+        );
+    }
+    assert_eq!(found.len(), RECORDS / 10);
+    assert_eq!(rows.len(), RECORDS - found.len());
+    let mut all = [rows, found].concat();
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), RECORDS, "a record is in both places");
@@ -88,10 +107,15 @@ async fn kills_leave_each_record_in_one_place(master: Option<&str>, kills: usize
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_at_every_step_and_at_random_leave_each_record_in_the_table_or_the_dead_letters() {
-    kills_leave_each_record_in_one_place(None, 9).await;
+    kills_leave_each_record_in_one_place(None, false, 9).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_on_executors_leave_each_record_in_the_table_or_the_dead_letters() {
-    kills_leave_each_record_in_one_place(Some("local-cluster[2,1]"), 3).await;
+    kills_leave_each_record_in_one_place(Some("local-cluster[2,1]"), false, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_leave_each_record_in_the_table_or_the_topic_alone() {
+    kills_leave_each_record_in_one_place(None, true, 6).await;
 }
