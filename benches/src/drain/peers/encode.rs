@@ -30,7 +30,6 @@ pub struct Written {
     pub seconds: f64,
     /// CPU time.
     pub cpu_seconds: f64,
-    diverted: None,
 }
 
 /// Writes the rows to table `out` and prints what it cost as JSON.
