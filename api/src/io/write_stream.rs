@@ -187,7 +187,8 @@ impl DataStreamWriter {
         let (plan, contract) = match &self.expectations {
             None => (self.frame.plan().clone(), None),
             Some(rules) => {
-                let Contracted { plan, rules } = contracted(rules, &self.frame, &self.hidden)?;
+                let Contracted { plan, rules } =
+                    contracted(rules, &self.frame, &self.hidden, letters.names_a_place())?;
                 let contract = contract(rules, &letters, &sink, &checkpoint.location(), stores)?;
                 (plan, Some(contract))
             }

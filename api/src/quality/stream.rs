@@ -16,7 +16,8 @@ pub(crate) struct Contracted {
     pub(crate) rules: Vec<LetterRule>,
 }
 
-/// `rows` with their last column [`LETTER`], and without `hidden` ones, which only the rules look at.
+/// `rows` with their last column [`LETTER`], and without `hidden` ones, which only the rules look at. `letters`: there is a place for dead
+/// letters, which keep their whole record.
 ///
 /// # Errors
 /// As [`Expectations::apply`]; `InvalidPlan` for a hidden column that is not there; `Unsupported` for rows whose record is not known.
@@ -24,6 +25,7 @@ pub(crate) fn contracted(
     rules: &Expectations,
     rows: &DataFrame,
     hidden: &[String],
+    letters: bool,
 ) -> Result<Contracted> {
     rules.check(rows)?;
     let columns = rows.columns();
@@ -63,7 +65,7 @@ pub(crate) fn contracted(
         true => rules.example(failing, rows),
         false => lit(ScalarValue::Null),
     };
-    let plan = carry_record(rows.plan(), has(Action::Quarantine))?;
+    let plan = carry_record(rows.plan(), letters && has(Action::Quarantine))?;
     let conditions = rules.rules.iter().map(|rule| rule.condition.clone());
     let letter = letter_column(&plan, &specs, conditions.collect(), &messages, shown)?;
     let mut kept: Vec<Expr> = rows

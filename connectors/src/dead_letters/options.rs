@@ -105,6 +105,12 @@ impl DeadLetterOptions {
         })
     }
 
+    /// Whether there is a place for letters.
+    #[must_use]
+    pub fn names_a_place(&self) -> bool {
+        self.table.is_some() || self.topic.is_some()
+    }
+
     /// The option that was given and means nothing without rules.
     #[must_use]
     pub fn first_given(&self) -> Option<&'static str> {

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use weir_plan::{BatchId, Error, Options, QueryId, Result};
 
 use super::letter::DeadLetter;
-use crate::kafka::{Outbox, Outgoing, Place, check_outbox_options, check_topic, servers};
+use crate::kafka::{Outbox, Outgoing, Place, check_outbox_options, check_topic};
 
 /// What stands for a record's own topic in the name of the letters'.
 const OWN_TOPIC: &str = "{topic}";
@@ -49,8 +49,9 @@ impl LetterTopic {
         })
     }
 
+    /// Without the servers: their addresses may change between two starts.
     pub(super) fn location(&self) -> String {
-        format!("kafka topic {} at {}", self.name, servers(&self.options))
+        format!("kafka topic {}", self.name)
     }
 
     /// Checks that the topic exists, where its name is known before there is a letter.

@@ -46,6 +46,6 @@ pub use codec::KafkaReadCodec;
 pub use demo::{DemoBroker, DemoRecord};
 pub use exec::KafkaReadExec;
 pub use options::{BATCH_OPTIONS, KAFKA_PREFIX, STREAM_OPTIONS};
-pub(crate) use outbox::{Outbox, Outgoing, Place, check_outbox_options, check_topic, servers};
+pub(crate) use outbox::{Outbox, Outgoing, Place, check_outbox_options, check_topic};
 pub use schema::kafka_schema;
 pub use source::{KafkaSource, batch_table};

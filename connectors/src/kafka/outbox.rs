@@ -75,15 +75,6 @@ pub(crate) fn check_outbox_options(options: &Options) -> Result<()> {
     ClientProperties::from_options(options).map(|_| ())
 }
 
-/// The servers of `kafka.*` options, for messages.
-pub(crate) fn servers(options: &Options) -> String {
-    options
-        .get("kafka.bootstrap.servers")
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
-}
-
 /// Checks that `topic` exists, without making it.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod crashes;
+mod letters;
 mod plans;
 mod races;
 mod stops;

@@ -76,6 +76,12 @@ async fn rules_and_places_that_cannot_be_meant_are_refused_by_name() {
         let parts = [key, value];
         refuse(true, quarantine(), &[dlq, (key, value)], invalid, &parts).await;
     }
+    let servers = ("kafka.bootstrap.servers", "b:9092");
+    refuse(true, quarantine(), &[dlq, servers], invalid, &["dlqTopic"]).await;
+    let spaced = [("dlqTopic", "a b"), servers];
+    refuse(true, quarantine(), &spaced, invalid, &["dlqTopic", "a b"]).await;
+    let group = [("dlqTopic", "dlq"), servers, ("kafka.group.id", "mine")];
+    refuse(true, quarantine(), &group, invalid, &["kafka.group.id"]).await;
     let unknown = Expectations::new([Expectation::new("r", col("keys").is_not_null())]);
     let plan = ErrorKind::InvalidPlan;
     refuse(true, Some(unknown), &[], plan, &["\"keys\"", "\"key\""]).await;

@@ -101,21 +101,31 @@ async fn batch_whose_letters_no_topic_takes_is_not_committed_and_finished_when_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn topic_that_takes_nothing_ends_the_query_before_its_rows_are_committed() {
+async fn cluster_of_the_letters_out_of_reach_ends_the_query_before_its_rows_are_committed() {
     let Some(broker) = broker_or_skip().await else {
         return;
     };
+    let Some(python) = python_or_skip().await else {
+        return;
+    };
     let lake = TempLake::new();
-    let topic = broker.new_topic("unwritable", 1).await;
+    let topic = broker.new_topic("away", 1).await;
+    broker.producer().produce_n(&topic, 1, 5, good).await;
     broker.producer().produce_n(&topic, 1, 10, renamed).await;
-    // Of one broker, never two replicas are in sync.
-    let config = [("min.insync.replicas", "2")];
-    let dlq = broker.new_topic_with("unwritable_dlq", 1, &config).await;
-    let job = Accounts::bare(broker, &lake, &topic).to_topic(broker, &dlq);
-    let job = job.option("kafka.delivery.timeout.ms", 3_000);
-    job.refuse(&["batch 0", &dlq]).await;
+    let dlq = format!("{topic}.dlq");
+    broker.create_topic(&dlq, 1, &[]).await;
+    let bare = Accounts::bare(broker, &lake, &topic).option("dlqTopic", "{topic}.dlq");
+    // Nobody listens at port 1.
+    let away = bare
+        .clone()
+        .option("kafka.bootstrap.servers", "127.0.0.1:1");
+    away.refuse(&["batch 0", "127.0.0.1:1", "try again"]).await;
     assert!(!lake.table("accounts").join("_delta_log").exists());
-    assert_eq!(letters_of(broker, &dlq).await, Vec::new());
+    // The same topic, found at another address.
+    let job = bare.option("kafka.bootstrap.servers", broker.bootstrap());
+    job.drain().await;
+    assert_eq!(python.read_delta(&job.table).await.rows, 5);
+    assert_eq!(letters_of(broker, &dlq).await.len(), 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
