@@ -6,7 +6,7 @@ use arrow::array::{
     Array, ArrayRef, BinaryArray, Int32Array, Int64Array, ListBuilder, RecordBatch, StringArray,
     StringBuilder, StructArray, new_null_array,
 };
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use datafusion::physical_plan::ExecutionPlan;
 use weir_plan::dead_letters::{
     Action, Diversion, ErrorType, LETTER, LETTER_COLUMNS, LetterRule, letters_schema,
@@ -89,13 +89,10 @@ async fn plan(rows: &Place, letters: Option<&Place>, batch: RecordBatch) -> Arc<
             Some(step.unwrap())
         }
     };
-    let step = rows
-        .sink()
-        .diverting_step(Arc::clone(&schema), diversion(), letters);
-    step.await
-        .unwrap()
-        .create_exec(source(&[vec![batch]], schema))
-        .unwrap()
+    let sink = rows.sink();
+    let step = sink.diverting_step(Arc::clone(&schema), diversion(), letters);
+    let step = step.await.unwrap();
+    step.create_exec(source(&[vec![batch]], schema)).unwrap()
 }
 
 #[tokio::test]
@@ -205,9 +202,8 @@ async fn letter_without_a_place_is_an_error_and_no_loss() {
     let error = run(there, Arc::default()).await.unwrap_err();
     assert!(error.to_string().contains("no place"), "{error}");
     let lacking = people(&[1]);
-    let step = rows
-        .sink()
-        .diverting_step(lacking.schema(), diversion(), None);
+    let sink = rows.sink();
+    let step = sink.diverting_step(lacking.schema(), diversion(), None);
     let error = step.await.unwrap_err();
     assert!(error.to_string().contains(LETTER), "{error}");
 }
