@@ -13,7 +13,7 @@ use datafusion::execution::TaskContext;
 use crate::dead_letters::CheckCounts;
 use crate::error::{Error, Result};
 use crate::placement::TaskSlot;
-use crate::sink::{Diverted, Written};
+use crate::sink::Written;
 
 static MANIFEST_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
@@ -229,8 +229,8 @@ pub fn collect_manifest(batches: &[RecordBatch]) -> Result<Written> {
     reports.check_complete()?;
     // The order in which tasks finish is chance; what is logged is not.
     written.files.sort_unstable();
-    if let Some(Diverted { files, .. }) = &mut written.diverted {
-        files.sort_unstable();
+    if let Some(diverted) = &mut written.diverted {
+        diverted.files.sort_unstable();
     }
     Ok(written)
 }

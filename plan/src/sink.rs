@@ -29,7 +29,7 @@ pub struct Written {
     pub bytes: u64,
     /// What became of rows that are in none of them; only of a write that told rows apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diverted: Option<Diverted>,
+    pub diverted: Option<Box<Diverted>>,
 }
 
 /// What a batch's tasks wrote and counted beside the rows of the table.

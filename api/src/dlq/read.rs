@@ -82,7 +82,7 @@ pub(super) async fn table(
         value.as_ref().map(|value| col(name).eq(lit(value.clone())))
     };
     let time = |time: &Option<chrono::DateTime<chrono::Utc>>| -> Result<Option<Expr>> {
-        time.map(|time| Ok(lit(time.to_rfc3339()).cast("timestamp")?))
+        time.map(|time| lit(time.to_rfc3339()).cast("timestamp"))
             .transpose()
     };
     let error_type = filter.error_type.map(|kind| kind.as_str().to_owned());
