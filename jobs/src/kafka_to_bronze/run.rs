@@ -30,14 +30,14 @@ pub async fn run(
         () = stop.cancelled() => return (Outcome::empty(Status::Stopped), None),
     };
     match started {
-        Ok(Started::DryRun(outcome)) => (outcome, None),
+        Ok(Started::DryRun(outcome)) => (*outcome, None),
         Ok(Started::Query(query)) => drain(query, stop).await,
         Err(error) => (Outcome::failed(&error), Some(error.kind())),
     }
 }
 
 enum Started {
-    DryRun(Outcome<Drained>),
+    DryRun(Box<Outcome<Drained>>),
     Query(StreamingQuery),
 }
 
@@ -53,7 +53,7 @@ async fn start(arguments: &Arguments, listeners: Vec<Arc<dyn QueryListener>>) ->
     }
     if arguments.dry_run {
         let plan = writer.dry_run(&arguments.out).await?;
-        return Ok(Started::DryRun(dry_run::print(&plan)?));
+        return Ok(Started::DryRun(Box::new(dry_run::print(&plan)?)));
     }
     Ok(Started::Query(writer.start(&arguments.out).await?))
 }
