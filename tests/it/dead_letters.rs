@@ -56,7 +56,7 @@ impl Accounts {
     }
 
     /// Dead letters in Kafka topic `name` of the same broker, too.
-    fn to_topic(self, broker: &Broker, name: &str) -> Self {
+    fn with_topic(self, broker: &Broker, name: &str) -> Self {
         self.option("dlqTopic", name)
             .option("kafka.bootstrap.servers", broker.bootstrap())
     }

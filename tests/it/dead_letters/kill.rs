@@ -48,7 +48,7 @@ async fn kills_leave_each_record_in_one_place(
         true => Accounts::bare(broker, &lake, &topic),
         false => Accounts::new(broker, &lake, &topic),
     }
-    .to_topic(broker, &dlq);
+    .with_topic(broker, &dlq);
     if let Some(master) = master {
         job = job.env("WEIR_MASTER", master);
     }

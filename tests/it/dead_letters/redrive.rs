@@ -76,7 +76,7 @@ async fn letters_are_shown_by_filter_and_redriven_once_with_their_history() {
     producer.produce_n(&topic, 1, 10, good).await;
     producer.produce_n(&topic, 1, 5, renamed).await;
     producer.produce(&topic, 0, broken(77)).await;
-    let job = Accounts::new(broker, &lake, &topic).to_topic(broker, &letters);
+    let job = Accounts::new(broker, &lake, &topic).with_topic(broker, &letters);
     job.drain().await;
 
     let servers = ["--bootstrap-servers", broker.bootstrap()];
@@ -182,7 +182,7 @@ async fn redrive_that_is_killed_again_and_again_produces_each_letter_once() {
         .produce_n(&topic, 2, LETTERS, renamed)
         .await;
     let job = Accounts::new(broker, &lake, &topic)
-        .to_topic(broker, &letters)
+        .with_topic(broker, &letters)
         .option("source.maxOffsetsPerTrigger", 6_000);
     job.drain().await;
     let servers = ["--bootstrap-servers", broker.bootstrap()];

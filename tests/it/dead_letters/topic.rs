@@ -21,7 +21,7 @@ async fn letters_of_a_topic_are_the_records_with_headers_that_say_why() {
     producer.produce(&topic, 0, renamed(7)).await;
     producer.produce(&topic, 0, broken(8)).await;
     producer.produce(&topic, 0, Record::tombstone("gone")).await;
-    let job = Accounts::bare(broker, &lake, &topic).to_topic(broker, "{topic}.dlq");
+    let job = Accounts::bare(broker, &lake, &topic).with_topic(broker, "{topic}.dlq");
     let (batches, counts) = job.drain().await;
     assert_eq!(counts["rows"], 100, "{counts}");
     assert_eq!(counts["dead_letters"], 3, "{counts}");
@@ -81,11 +81,11 @@ async fn batch_whose_letters_no_topic_takes_is_not_committed_and_finished_when_o
     broker.producer().produce_n(&topic, 2, 50, good).await;
     broker.producer().produce_n(&topic, 2, 10, renamed).await;
     // One that is known by name is missed before anything is read.
-    let named = Accounts::bare(broker, &lake, &topic).to_topic(broker, &dlq);
+    let named = Accounts::bare(broker, &lake, &topic).with_topic(broker, &dlq);
     named.refuse(&[&dlq, "does not exist", "create it"]).await;
     assert!(!lake.checkpoint("accounts").exists());
 
-    let job = Accounts::bare(broker, &lake, &topic).to_topic(broker, "{topic}.dlq");
+    let job = Accounts::bare(broker, &lake, &topic).with_topic(broker, "{topic}.dlq");
     for _ in 0..2 {
         job.refuse(&[&dlq, "does not exist", "batch 0"]).await;
         assert!(!lake.table("accounts").join("_delta_log").exists());
@@ -145,7 +145,7 @@ async fn letter_too_large_for_its_topic_says_which_and_what_to_do() {
         ("compression.type", "producer"),
     ];
     let dlq = broker.new_topic_with("large_dlq", 1, &small).await;
-    let job = Accounts::bare(broker, &lake, &topic).to_topic(broker, &dlq);
+    let job = Accounts::bare(broker, &lake, &topic).with_topic(broker, &dlq);
     job.refuse(&[&dlq, "max.message.bytes"]).await;
     assert!(!lake.table("accounts").join("_delta_log").exists());
 
