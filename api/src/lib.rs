@@ -32,6 +32,7 @@
 
 pub mod dataframe;
 pub mod delta;
+pub mod dlq;
 pub mod executor;
 pub mod functions;
 pub mod io;
@@ -56,8 +57,8 @@ pub use weir_plan::{
     BatchId, Error, ErrorKind, Options, QueryId, RegisteredSchema, Result, RunId, SchemaType,
 };
 pub use weir_streaming::{
-    BatchStep, Clock, DryRun, QueryEvent, QueryListener, QueryProgress, QuerySummary,
-    StreamingQuery, Trigger,
+    BatchStep, Clock, DryRun, ExpectationsProgress, QueryEvent, QueryListener, QueryProgress,
+    QuerySummary, RuleProgress, StreamingQuery, Trigger,
 };
 
 /// A Kafka for demos.

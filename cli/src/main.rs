@@ -1,6 +1,7 @@
 //! The `weir` command.
 
 mod demo;
+mod dlq;
 mod driver;
 mod executor;
 mod lag;
@@ -28,6 +29,9 @@ struct Arguments {
 enum Command {
     /// Run the whole pipeline on an embedded Kafka: bronze, silver, gold, sessions, checks; account for every record.
     Demo(demo::Arguments),
+    /// Show dead letters, or produce them again.
+    #[command(subcommand)]
+    Dlq(dlq::Command),
     /// Run the jobs that are submitted to this machine, and share executors between them.
     Driver(driver::Arguments),
     /// Run the tasks of a driver's queries on this machine.
@@ -51,6 +55,7 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Demo(arguments) => run(demo::run(arguments)),
+        Command::Dlq(command) => run(dlq::run(command)),
         Command::Driver(arguments) => run(driver::run(arguments)),
         Command::Executor(arguments) => executor::run(arguments),
         Command::Executors(arguments) => run(remote::executors(arguments)),

@@ -3,6 +3,7 @@
 //! A connector implements the boundary traits of `weir-plan` and brings its plan nodes with their
 //! codecs; [`node_codecs`] lists them all.
 
+pub mod dead_letters;
 pub mod delta;
 pub mod exchange;
 pub mod files;

@@ -23,6 +23,8 @@ pub enum Status {
     TimedOut,
     /// A check of severity `error` failed.
     ChecksFailed,
+    /// Everything is done, and of some batch more records are dead letters than there may be.
+    TooManyDeadLetters,
 }
 
 /// What a job's result line says beside how it ended; its field names are an interface: they do not
@@ -100,14 +102,14 @@ impl<D: Details> Outcome<D> {
         self
     }
 
-    /// 0 done, 1 failed, 2 usage, 3 a check of severity `error` failed, 4 data loss, 75 worth
+    /// 0 done, 1 failed, 2 usage, 3 a check of severity `error` failed or too many records are dead letters, 4 data loss, 75 worth
     /// retrying, 124 `--max-runtime` passed, 143 stopped by SIGTERM.
     #[must_use]
     pub fn exit_code(&self, kind: Option<ErrorKind>) -> ExitCode {
         ExitCode::from(match self.status {
             Status::Succeeded | Status::DryRun => 0,
             Status::Failed => kind.map_or(1, exit_code),
-            Status::ChecksFailed => 3,
+            Status::ChecksFailed | Status::TooManyDeadLetters => 3,
             Status::Stopped => 143,
             Status::TimedOut => 124,
         })

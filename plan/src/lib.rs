@@ -5,6 +5,7 @@
 //! `ExecutionPlan` with a [`NodeCodec`], so that nothing knows under which master it runs.
 
 pub mod codec;
+pub mod dead_letters;
 pub mod error;
 pub mod estimate;
 pub mod functions;
@@ -30,7 +31,7 @@ pub use options::{OptionSpec, Options};
 pub use placement::{RemoteTasks, StageTasks, TaskSlot};
 pub use schema_registry::{RegisteredSchema, SchemaRegistry, SchemaType};
 pub use settings::Settings;
-pub use sink::{CommitRequest, Committed, StreamSink, WriteStep, Written};
+pub use sink::{CommitRequest, Committed, Diverted, StreamSink, WriteStep, Written};
 pub use source::{Behind, ReadLimit, SourceOffset, SourceRange, StreamSource};
 pub use stream_table::StreamTable;
 pub use weir_proto::{BatchId, QueryId, RunId};

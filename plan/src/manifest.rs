@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type, UInt64Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt32Array, UInt64Array,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt8Type, UInt32Type, UInt64Type};
 use datafusion::execution::TaskContext;
 
+use crate::dead_letters::CheckCounts;
 use crate::error::{Error, Result};
 use crate::placement::TaskSlot;
 use crate::sink::Written;
@@ -22,6 +25,7 @@ static MANIFEST_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("file", DataType::Utf8, true),
         Field::new("rows", DataType::UInt64, false),
         Field::new("bytes", DataType::UInt64, false),
+        Field::new("part", DataType::UInt8, false),
     ]))
 });
 
@@ -29,7 +33,8 @@ static MANIFEST_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 /// - `task` of `tasks` and `partition` of its `partitions`: who wrote it ([`WritePlace`]);
 /// - `attempt`: the random id of that execution;
 /// - `file`: the sink's description of one file; null in the one row of a partition that wrote none;
-/// - `rows` and `bytes` of that file.
+/// - `rows` and `bytes` of that file;
+/// - `part` of the output: 0 a file of rows, 1 one of dead letters, 2 counts (`file` is their JSON).
 #[must_use]
 pub fn manifest_schema() -> SchemaRef {
     Arc::clone(&MANIFEST_SCHEMA)
@@ -88,6 +93,11 @@ pub struct ManifestEntry {
     pub bytes: u64,
 }
 
+/// Of the column `part`.
+const ROWS: u8 = 0;
+const LETTERS: u8 = 1;
+const COUNTS: u8 = 2;
+
 /// The rows of one finished partition: one per file, or one with a null file.
 ///
 /// # Errors
@@ -97,6 +107,42 @@ pub fn manifest_batch(
     attempt: &str,
     entries: &[ManifestEntry],
 ) -> Result<RecordBatch> {
+    parts(place, attempt, entries.iter().map(|entry| (ROWS, entry)))
+}
+
+/// The rows of one finished partition that told rows apart: as [`manifest_batch`], the files of its dead `letters`, and its `counts`.
+///
+/// # Errors
+/// `Internal` if Arrow refuses the columns.
+pub fn diverted_batch(
+    place: WritePlace,
+    attempt: &str,
+    entries: &[ManifestEntry],
+    letters: &[ManifestEntry],
+    counts: &CheckCounts,
+) -> Result<RecordBatch> {
+    let counts = serde_json::to_string(counts)
+        .map_err(|error| Error::internal("cannot encode counts").with_source(error))?;
+    let counts = ManifestEntry {
+        file: counts,
+        rows: 0,
+        bytes: 0,
+    };
+    let rows = entries.iter().map(|entry| (ROWS, entry));
+    let letters = letters.iter().map(|entry| (LETTERS, entry));
+    parts(
+        place,
+        attempt,
+        rows.chain(letters).chain([(COUNTS, &counts)]),
+    )
+}
+
+fn parts<'a>(
+    place: WritePlace,
+    attempt: &str,
+    entries: impl Iterator<Item = (u8, &'a ManifestEntry)>,
+) -> Result<RecordBatch> {
+    let (parts, entries): (Vec<u8>, Vec<&ManifestEntry>) = entries.unzip();
     let rows = entries.len().max(1);
     let or_empty = |values: Vec<u64>| if values.is_empty() { vec![0] } else { values };
     let files: StringArray = if entries.is_empty() {
@@ -104,6 +150,7 @@ pub fn manifest_batch(
     } else {
         entries.iter().map(|entry| Some(&entry.file)).collect()
     };
+    let parts = if parts.is_empty() { vec![ROWS] } else { parts };
     let same = |number: u32| Arc::new(UInt32Array::from_value(number, rows)) as ArrayRef;
     let columns: Vec<ArrayRef> = vec![
         same(place.task),
@@ -118,6 +165,7 @@ pub fn manifest_batch(
         Arc::new(UInt64Array::from(or_empty(
             entries.iter().map(|entry| entry.bytes).collect(),
         ))),
+        Arc::new(UInt8Array::from(parts)),
     ];
     RecordBatch::try_new(manifest_schema(), columns)
         .map_err(|error| Error::internal("cannot build a write manifest").with_source(error))
@@ -144,6 +192,7 @@ pub fn collect_manifest(batches: &[RecordBatch]) -> Result<Written> {
         let files = batch.column(5).as_string::<i32>();
         let rows = batch.column(6).as_primitive::<UInt64Type>();
         let bytes = batch.column(7).as_primitive::<UInt64Type>();
+        let parts = batch.column(8).as_primitive::<UInt8Type>();
         for row in 0..batch.num_rows() {
             let place = WritePlace {
                 task: task.value(row),
@@ -152,16 +201,37 @@ pub fn collect_manifest(batches: &[RecordBatch]) -> Result<Written> {
                 partitions: partitions.value(row),
             };
             reports.add(place, attempts.value(row))?;
-            if files.is_valid(row) {
-                written.files.push(files.value(row).to_owned());
-                written.rows += rows.value(row);
-                written.bytes += bytes.value(row);
+            if files.is_null(row) {
+                continue;
+            }
+            let file = files.value(row);
+            match parts.value(row) {
+                ROWS => {
+                    written.files.push(file.to_owned());
+                    written.rows += rows.value(row);
+                    written.bytes += bytes.value(row);
+                }
+                LETTERS => {
+                    let letters = written.diverted.get_or_insert_default();
+                    letters.files.push(file.to_owned());
+                    letters.rows += rows.value(row);
+                    letters.bytes += bytes.value(row);
+                }
+                _ => {
+                    let counts = serde_json::from_str(file).map_err(|error| {
+                        Error::internal("a task's counts are damaged").with_source(error)
+                    })?;
+                    written.diverted.get_or_insert_default().counts.add(&counts);
+                }
             }
         }
     }
     reports.check_complete()?;
     // The order in which tasks finish is chance; what is logged is not.
     written.files.sort_unstable();
+    if let Some(diverted) = &mut written.diverted {
+        diverted.files.sort_unstable();
+    }
     Ok(written)
 }
 

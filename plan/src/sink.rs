@@ -15,7 +15,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 use weir_proto::{BatchId, QueryId};
 
-use crate::error::Result;
+use crate::dead_letters::{CheckCounts, Diversion};
+use crate::error::{Error, Result};
 
 /// What one batch wrote, as it is logged in `prepared/N` and committed from there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,24 @@ pub struct Written {
     pub rows: u64,
     /// Bytes of those files.
     pub bytes: u64,
+    /// What became of rows that are in none of them; only of a write that told rows apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverted: Option<Box<Diverted>>,
+}
+
+/// What a batch's tasks wrote and counted beside the rows of the table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diverted {
+    /// Where the dead letters go; empty where there can be none.
+    pub location: String,
+    /// One entry per file of dead letters, in that place's own form.
+    pub files: Vec<String>,
+    /// Letters in those files.
+    pub rows: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+    /// How many rows were looked at, and broke which rule.
+    pub counts: CheckCounts,
 }
 
 /// Who commits, and which batch.
@@ -77,6 +96,24 @@ pub trait StreamSink: Debug + Send + Sync {
     /// As [`Self::open`].
     async fn write_step(&self, schema: SchemaRef) -> Result<Arc<dyn WriteStep>>;
 
+    /// The write step of a batch some of whose rows are dead letters: those of `schema`, whose last column is
+    /// [`LETTER`](crate::dead_letters::LETTER). What is left of them after `diversion` is written as by [`Self::write_step`], the letters as
+    /// by `letters`; without, there are none.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; `Unsupported` for a sink that cannot.
+    async fn diverting_step(
+        &self,
+        _schema: SchemaRef,
+        _diversion: Diversion,
+        _letters: Option<Arc<dyn WriteStep>>,
+    ) -> Result<Arc<dyn WriteStep>> {
+        Err(Error::unsupported(format!(
+            "expectations of a stream that is written as {} are not supported",
+            self.kind()
+        )))
+    }
+
     /// Commits a prepared batch, exactly once for its (query, batch) however often it is called and
     /// whoever calls it.
     ///
@@ -100,7 +137,7 @@ pub trait StreamSink: Debug + Send + Sync {
 
 /// Builds the physical node that writes one batch. Its rows are
 /// [`manifest_schema`](crate::manifest::manifest_schema)'s.
-pub trait WriteStep: Debug + Send + Sync {
+pub trait WriteStep: std::any::Any + Debug + Send + Sync {
     /// What `explain` shows, e.g. `delta file:///lake/bronze`.
     fn description(&self) -> String;
 

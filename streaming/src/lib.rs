@@ -6,6 +6,7 @@
 
 mod bind;
 pub mod checkpoint;
+mod contract;
 pub mod log;
 mod progress;
 mod query;
@@ -15,6 +16,7 @@ pub mod store;
 mod testing;
 mod trigger;
 
+pub use contract::{Contract, ExpectationsProgress, MAX_DLQ_RATE, OverRate, RuleProgress};
 pub use progress::{
     BatchStep, PhaseDurations, QueryEvent, QueryListener, QueryProgress, SinkProgress,
     SourceProgress,

@@ -7,6 +7,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use weir_plan::{BatchId, Behind, QueryId, RunId};
 
+use crate::contract::ExpectationsProgress;
+
 /// A step of the commit protocol, in the order of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -15,6 +17,8 @@ pub enum BatchStep {
     OffsetsLogged,
     /// The tasks are done and `prepared/N` is written.
     Prepared,
+    /// The batch's dead letters are where they go. Only of a batch that has some.
+    DeadLettersCommitted,
     /// The sink has committed.
     SinkCommitted,
     /// `commits/N` is written.
@@ -82,6 +86,9 @@ pub struct QueryProgress {
     pub sources: Vec<SourceProgress>,
     /// What was written.
     pub sink: SinkProgress,
+    /// What the rules found; of a query that has some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expectations: Option<ExpectationsProgress>,
 }
 
 /// Milliseconds per phase of a batch; zero for a phase that was not needed.
@@ -98,6 +105,8 @@ pub struct PhaseDurations {
     pub add_batch: u64,
     /// Writing `prepared/N`.
     pub prepare: u64,
+    /// The commit of its dead letters.
+    pub dead_letters_commit: u64,
     /// The sink's commit.
     pub sink_commit: u64,
     /// Writing `commits/N`.

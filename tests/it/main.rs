@@ -17,6 +17,7 @@ mod bronze;
 mod check_table;
 mod cluster;
 mod data_loss;
+mod dead_letters;
 mod delta_reads;
 mod delta_writes;
 mod demo;

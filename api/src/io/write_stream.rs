@@ -4,17 +4,22 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use datafusion::execution::object_store::ObjectStoreRegistry;
 use url::Url;
+use weir_connectors::dead_letters::{DeadLetterOptions, DeadLetters};
 use weir_connectors::delta::DeltaSink;
 use weir_connectors::local_path::without_dots;
+use weir_plan::dead_letters::{LetterRule, LetterSink};
 use weir_plan::object_url::root_of;
 use weir_plan::{Error, Options, Result, StreamSink as _};
 use weir_streaming::{
-    Clock, DryRun, QueryListener, QuerySpec, StreamingQuery, SystemClock, Trigger, store,
+    Clock, Contract, DryRun, MAX_DLQ_RATE, OverRate, QueryListener, QuerySpec, StreamingQuery,
+    SystemClock, Trigger, store,
 };
 
 use super::format;
 use crate::dataframe::DataFrame;
+use crate::quality::{Contracted, Expectations, contracted};
 
 const CHECKPOINT_LOCATION: &str = "checkpointLocation";
 
@@ -29,6 +34,8 @@ pub struct DataStreamWriter {
     trigger: Trigger,
     clock: Arc<dyn Clock>,
     listeners: Vec<Arc<dyn QueryListener>>,
+    expectations: Option<Expectations>,
+    hidden: Vec<String>,
 }
 
 impl std::fmt::Debug for DataStreamWriter {
@@ -55,6 +62,8 @@ impl DataStreamWriter {
             trigger: Trigger::ProcessingTime(std::time::Duration::ZERO),
             clock: Arc::new(SystemClock),
             listeners: Vec::new(),
+            expectations: None,
+            hidden: Vec::new(),
         }
     }
 
@@ -62,6 +71,24 @@ impl DataStreamWriter {
     #[must_use]
     pub fn format(mut self, format: impl Into<String>) -> Self {
         self.format = Some(format.into());
+        self
+    }
+
+    /// Rules of the rows. Each batch's rows are told apart as they are written, in the one pass over them: what breaks a rule is counted,
+    /// left out, ends the query, or goes to the dead letters (options `dlqTable`, `dlqTopic`) before the other rows are committed.
+    #[must_use]
+    pub fn expectations(mut self, rules: Expectations) -> Self {
+        self.expectations = Some(rules);
+        self
+    }
+
+    /// Columns that the rules look at and the table does not get: a decoder's error, a corrupt record.
+    #[must_use]
+    pub fn without_columns<S: Into<String>>(
+        mut self,
+        columns: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.hidden = columns.into_iter().map(Into::into).collect();
         self
     }
 
@@ -153,14 +180,28 @@ impl DataStreamWriter {
         })?;
         let session = self.frame.session();
         let stores = session.stores();
+        let letters = DeadLetterOptions::take(&mut self.options)?;
         let sink = DeltaSink::try_new(location, self.partition_by, &self.options, stores)?;
         let checkpoint = store::open(&checkpoint, stores)?;
         check_apart(&sink.location(), &checkpoint.location())?;
+        let (plan, contract) = match &self.expectations {
+            None => (self.frame.plan().clone(), None),
+            Some(rules) => {
+                let Contracted { plan, rules } =
+                    contracted(rules, &self.frame, &self.hidden, letters.names_a_place())?;
+                let contract = contract(rules, &letters, &sink, &checkpoint.location(), stores)?;
+                (plan, Some(contract))
+            }
+        };
+        if contract.is_none() {
+            refuse_without_rules(&letters, &self.hidden)?;
+        }
         let mut listeners = session.listeners();
         listeners.extend(self.listeners);
         Ok(QuerySpec {
             name: self.query_name,
-            plan: self.frame.plan().clone(),
+            plan,
+            contract,
             sink: Arc::new(sink),
             checkpoint,
             trigger: self.trigger,
@@ -170,6 +211,53 @@ impl DataStreamWriter {
             clock: self.clock,
         })
     }
+}
+
+/// Refuses what means nothing for a write without rules.
+fn refuse_without_rules(letters: &DeadLetterOptions, hidden: &[String]) -> Result<()> {
+    let what = match (letters.first_given(), hidden.first()) {
+        (Some(key), _) => format!("option {key:?}"),
+        (None, Some(column)) => format!("without_columns({column:?})"),
+        (None, None) => return Ok(()),
+    };
+    Err(Error::invalid_argument(format!(
+        "{what} is for a write with rules: give it expectations()"
+    )))
+}
+
+/// What becomes of rows that break `rules`.
+fn contract(
+    rules: Vec<LetterRule>,
+    options: &DeadLetterOptions,
+    sink: &DeltaSink,
+    checkpoint: &str,
+    stores: &dyn ObjectStoreRegistry,
+) -> Result<Contract> {
+    let letters = DeadLetters::of_options(options, checkpoint, stores)?;
+    if let Some(dlq) = letters.as_ref().and_then(DeadLetters::table_url) {
+        let own = sink.location();
+        if own.starts_with(&dlq) || dlq.starts_with(&own) {
+            return Err(Error::invalid_argument(format!(
+                "option \"dlqTable\" is {dlq}, and the rows go to {own}: one table must not lie in the other"
+            )));
+        }
+        check_apart(&dlq, checkpoint)?;
+    }
+    let letters = letters.map(|letters| Arc::new(letters) as Arc<dyn LetterSink>);
+    let over_rate = match &options.over_rate {
+        None => OverRate::default(),
+        Some(text) => text
+            .parse()
+            .map_err(|error: Error| error.context("option \"maxDlqRateAction\""))?,
+    };
+    let contract = Contract {
+        rules,
+        letters,
+        max_rate: options.max_rate.map_or(MAX_DLQ_RATE, |rate| rate.0),
+        over_rate,
+    };
+    contract.check()?;
+    Ok(contract)
 }
 
 /// Refuses a checkpoint that a VACUUM of the table would delete, with the next run committing every

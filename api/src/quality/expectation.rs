@@ -1,12 +1,11 @@
 //! Rules and what to do about rows that break them.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::functions::core::expr_fn::named_struct;
 use datafusion::logical_expr::{Expr, ExprSchemable, lit};
+use weir_plan::dead_letters::ErrorType;
 use weir_plan::options::did_you_mean;
 use weir_plan::{Error, Result};
 
@@ -14,58 +13,7 @@ use super::apply::Checked;
 use crate::dataframe::DataFrame;
 use crate::functions::col;
 
-/// What happens to a row that breaks a rule. Of several broken rules the strictest counts: `Fail`,
-/// then `Quarantine`, then `Drop`, then `Warn`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Action {
-    /// It stays; the report counts it.
-    #[default]
-    Warn,
-    /// It is left out.
-    Drop,
-    /// It goes to [`Checked::quarantined`] instead of [`Checked::valid`].
-    Quarantine,
-    /// The query fails.
-    Fail,
-}
-
-impl Action {
-    const NAMES: [&'static str; 4] = ["warn", "drop", "quarantine", "fail"];
-
-    /// Its name, in lower case.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Warn => "warn",
-            Self::Drop => "drop",
-            Self::Quarantine => "quarantine",
-            Self::Fail => "fail",
-        }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Action {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let lower = text.to_lowercase();
-        [Self::Warn, Self::Drop, Self::Quarantine, Self::Fail]
-            .into_iter()
-            .find(|action| action.as_str() == lower)
-            .ok_or_else(|| {
-                Error::invalid_argument(format!(
-                    "unknown action {text:?}{}",
-                    did_you_mean(&lower, Self::NAMES)
-                ))
-            })
-    }
-}
+pub use weir_plan::dead_letters::Action;
 
 /// A named rule of a row.
 #[derive(Debug, Clone)]
@@ -74,6 +22,8 @@ pub struct Expectation {
     pub(super) condition: Expr,
     pub(super) action: Action,
     reason: Option<String>,
+    pub(super) error_type: ErrorType,
+    pub(super) message: Option<Expr>,
 }
 
 impl Expectation {
@@ -86,7 +36,20 @@ impl Expectation {
             condition,
             action: Action::default(),
             reason: None,
+            error_type: ErrorType::default(),
+            message: None,
         }
+    }
+
+    /// The rule that a record could be decoded: `error` is null, the column in which a permissive decoder says why it could not
+    /// (`columnNameOfError`, or the corrupt record itself). The letter of one that could not be has error type
+    /// [`ErrorType::SchemaViolation`] and that text for its message.
+    #[must_use]
+    pub fn decoded(name: impl Into<String>, error: Expr) -> Self {
+        Self::new(name, error.clone().is_null())
+            .error_type(ErrorType::SchemaViolation)
+            .message(error)
+            .reason("the record cannot be decoded")
     }
 
     /// What happens to a row that breaks it.
@@ -100,6 +63,20 @@ impl Expectation {
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
+        self
+    }
+
+    /// What a dead letter says is wrong with it; [`ErrorType::SemanticError`] unless set.
+    #[must_use]
+    pub fn error_type(mut self, error_type: ErrorType) -> Self {
+        self.error_type = error_type;
+        self
+    }
+
+    /// A text of the row's own that its dead letter has for a message; where it is null, the reason is.
+    #[must_use]
+    pub fn message(mut self, message: Expr) -> Self {
+        self.message = Some(message);
         self
     }
 
@@ -176,7 +153,7 @@ impl Expectations {
         )
     }
 
-    fn check(&self, rows: &DataFrame) -> Result<()> {
+    pub(super) fn check(&self, rows: &DataFrame) -> Result<()> {
         if self.rules.is_empty() {
             return Err(Error::invalid_argument(
                 "there is no rule to apply; give at least one expectation",

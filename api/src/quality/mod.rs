@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! Of a stream, the same rules are given to the writer ([`DataStreamWriter::expectations`](crate::DataStreamWriter::expectations)), which
+//! tells its rows apart as it writes them: what breaks a rule of [`Action::Quarantine`] becomes a dead letter.
+//!
 //! What the module guarantees:
 //! - a rule is kept only where its condition is true: false and null both break it. That is what the
 //!   CHECK constraints of Delta tables do (the protocol's "CHECK Constraints": the expression must
@@ -29,10 +32,13 @@
 mod apply;
 mod expectation;
 mod report;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use apply::Checked;
 pub use expectation::{Action, Expectation, Expectations};
 pub use report::{QualityReport, RuleReport};
+pub(crate) use stream::{Contracted, contracted};
+pub use weir_plan::dead_letters::ErrorType;
 pub use weir_plan::functions::examples;

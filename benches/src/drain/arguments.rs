@@ -52,6 +52,8 @@ pub enum Peer {
     Weir,
     /// `kafka_to_bronze --min-partitions 2`, of one partition.
     WeirSplit,
+    /// `kafka_to_bronze` with rules that every record keeps, and a table of dead letters.
+    WeirRules,
     /// Weir, with the JSON of the values parsed into columns.
     WeirJson,
     /// Spark, from the start of its process.
@@ -72,6 +74,7 @@ impl Peer {
             Self::Parquet => "Weir: Arrow in memory to Delta",
             Self::Weir => "Weir: kafka_to_bronze",
             Self::WeirSplit => "Weir: kafka_to_bronze, split",
+            Self::WeirRules => "Weir: kafka_to_bronze, rules",
             Self::WeirJson => "Weir: Kafka to Delta, JSON parsed",
             Self::SparkCold => "Spark, cold",
             Self::SparkWarm => "Spark, warm",

@@ -14,6 +14,13 @@ use super::peers::encode::Written;
 use super::peers::others::{Others, SparkDrain};
 use super::topics::{Topic, Topics};
 
+/// What every record of the benchmark keeps.
+const RULES: &str = "checks:
+  - {name: has_value, type: not_null, column: message_value}
+  - {name: has_time, type: not_null, column: kafka_timestamp}
+  - {name: is_object, type: sql, predicate: starts_with(message_value, '{')}
+";
+
 /// The runs of each peer over one topic.
 pub type Costs = BTreeMap<Peer, Vec<Cost>>;
 
@@ -123,6 +130,16 @@ impl Rounds<'_> {
             Peer::Weir | Peer::WeirSplit => {
                 let split = peer == Peer::WeirSplit;
                 let command = self.others.bronze(bootstrap, topic, scratch, split);
+                let cost = self.measured(command, scratch, |_| {});
+                expected.check_table(self.session, &table(0), first).await?;
+                cost
+            }
+            Peer::WeirRules => {
+                let mut command = self.others.bronze(bootstrap, topic, scratch, false);
+                let suite = scratch.join("rules.yaml");
+                std::fs::write(&suite, RULES).expect("room for the rules");
+                command.arg("--expect").arg(suite);
+                command.arg("--dlq-table").arg(scratch.join("dead-letters"));
                 let cost = self.measured(command, scratch, |_| {});
                 expected.check_table(self.session, &table(0), first).await?;
                 cost

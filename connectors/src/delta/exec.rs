@@ -14,6 +14,7 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use weir_plan::Result;
+use weir_plan::dead_letters::rows_schema;
 use weir_plan::manifest::WritePlace;
 use weir_plan::write_node::{manifest_stream, only_input, write_properties};
 
@@ -21,8 +22,8 @@ use super::normalize::Normalizer;
 use super::open_files::FileLayout;
 use super::row_check::RowCheck;
 use super::spec::WriteSpec;
-use super::task::WriteTask;
-use crate::write_metrics::TaskMetrics;
+use super::task::{Output, Sorting, WriteTask};
+use crate::write_metrics::{SortingMetrics, TaskMetrics};
 
 /// Writes each partition of its input as data files of a Delta table, and returns one row per file.
 ///
@@ -46,9 +47,10 @@ pub struct DeltaWriteExec {
 impl DeltaWriteExec {
     pub(super) fn try_new(spec: Arc<WriteSpec>, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
         let schema = spec.arrow_schema()?;
-        let rows = match &spec.row_check {
-            None => input.schema(),
-            Some(_) => Arc::new(RowCheck::rows_of(&input.schema())?),
+        let rows = match (&spec.row_check, &spec.diversion) {
+            (None, None) => input.schema(),
+            (Some(_), _) => Arc::new(RowCheck::rows_of(&input.schema())?),
+            (None, Some(_)) => Arc::new(rows_schema(&input.schema())?),
         };
         let normalizer = Normalizer::try_new(&rows, Arc::clone(&schema), &spec.partition_by)?;
         Ok(Self {
@@ -63,6 +65,26 @@ impl DeltaWriteExec {
 
     pub(super) fn spec(&self) -> &WriteSpec {
         &self.spec
+    }
+
+    /// For plans, what is done to few writes.
+    fn more(&self) -> String {
+        match (&self.spec.row_check, &self.spec.diversion) {
+            (None, None) => String::new(),
+            (Some(check), _) => format!(", {}", check.described()),
+            (None, Some(diverting)) => {
+                let rules = diverting
+                    .diversion
+                    .rules
+                    .iter()
+                    .map(|rule| rule.name.as_str());
+                let rules = rules.collect::<Vec<_>>().join(", ");
+                match &diverting.letters {
+                    Some(letters) => format!(", rules=[{rules}], dead_letters={}", letters.url),
+                    None => format!(", rules=[{rules}]"),
+                }
+            }
+        }
     }
 
     /// The partition columns as expressions over the input.
@@ -87,10 +109,7 @@ impl DisplayAs for DeltaWriteExec {
                 self.spec.url,
                 self.spec.target_file_size_bytes,
                 self.spec.codec.as_str(),
-                match &self.spec.row_check {
-                    Some(check) => format!(", {}", check.described()),
-                    None => String::new(),
-                }
+                self.more()
             ),
             DisplayFormatType::TreeRender => {
                 write!(f, "table={}\npartition_by=[{columns}]", self.spec.url)
@@ -157,14 +176,25 @@ impl ExecutionPlan for DeltaWriteExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
         let partitions = self.properties.partitioning.partition_count();
-        let task = WriteTask::try_new(
+        let place = WritePlace::new(partition, partitions, &context)?;
+        let metrics = TaskMetrics::new(&self.metrics, partition);
+        let runtime = context.runtime_env();
+        let rows = Output::try_new(
             Arc::clone(&self.spec),
             self.layout.clone(),
             self.normalizer.clone(),
-            WritePlace::new(partition, partitions, &context)?,
-            TaskMetrics::new(&self.metrics, partition),
-            &context.runtime_env(),
+            place,
+            metrics,
+            &runtime,
         )?;
+        let sorting = match &self.spec.diversion {
+            None => None,
+            Some(diverting) => {
+                let metrics = SortingMetrics::new(&self.metrics, partition);
+                Some(Sorting::try_new(diverting, place, metrics, &runtime)?)
+            }
+        };
+        let task = WriteTask::new(rows, sorting, place);
         let input = self.input.execute(partition, context)?;
         Ok(manifest_stream(task.run(input)))
     }

@@ -45,6 +45,7 @@ mod spec;
 mod table;
 mod task;
 mod transaction;
+mod written_files;
 
 #[cfg(test)]
 mod tests;

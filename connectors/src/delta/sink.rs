@@ -12,6 +12,7 @@ use deltalake::logstore::LogStoreRef;
 use deltalake::protocol::{DeltaOperation, OutputMode, SaveMode};
 use tokio::sync::Mutex;
 use url::Url;
+use weir_plan::dead_letters::{Diversion, rows_schema};
 use weir_plan::{
     BatchId, CommitRequest, Committed, Error, ErrorKind, Options, QueryId, Result, StreamSink,
     WriteStep, Written,
@@ -27,7 +28,7 @@ use super::options::{DEFAULT_TARGET_FILE_SIZE_BYTES, WriteOptions};
 use super::partition::partition_columns;
 use super::present::check_present;
 use super::schema::merge;
-use super::spec::{StatsColumns, WriteSpec};
+use super::spec::{Diverting, StatsColumns, WriteSpec};
 use super::table::{Table, TableMeta};
 
 /// What a batch write does about a table that is there.
@@ -261,6 +262,7 @@ impl DeltaSink {
             codec: self.options.codec,
             hash_by_partition: self.options.hash_by_partition,
             row_check: None,
+            diversion: None,
         })
     }
 
@@ -304,6 +306,32 @@ impl StreamSink for DeltaSink {
         let mut table = self.table.lock().await;
         table.ensure_read().await?;
         let spec = self.spec(&schema, table.meta())?;
+        Ok(Arc::new(DeltaWriteStep::new(spec, schema)))
+    }
+
+    async fn diverting_step(
+        &self,
+        schema: SchemaRef,
+        diversion: Diversion,
+        letters: Option<Arc<dyn WriteStep>>,
+    ) -> Result<Arc<dyn WriteStep>> {
+        let letters = match letters {
+            None => None,
+            Some(letters) => {
+                let letters = letters.as_ref() as &dyn std::any::Any;
+                let Some(letters) = letters.downcast_ref::<DeltaWriteStep>() else {
+                    return Err(Error::internal(
+                        "dead letters of a delta sink are written by another one",
+                    ));
+                };
+                Some(Box::new(letters.spec.as_ref().clone()))
+            }
+        };
+        let mut table = self.table.lock().await;
+        table.ensure_read().await?;
+        let rows = Arc::new(rows_schema(&schema)?);
+        let mut spec = self.spec(&rows, table.meta())?;
+        spec.diversion = Some(Diverting { diversion, letters });
         Ok(Arc::new(DeltaWriteStep::new(spec, schema)))
     }
 

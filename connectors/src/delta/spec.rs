@@ -6,6 +6,7 @@ use arrow::datatypes::{Fields, Schema, SchemaRef};
 use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow as _;
 use url::Url;
+use weir_plan::dead_letters::Diversion;
 use weir_plan::{Error, Result};
 
 use crate::files::properties::{ROW_GROUP_BYTES, writer_properties};
@@ -28,6 +29,16 @@ pub(super) struct WriteSpec {
     pub(super) hash_by_partition: bool,
     /// The input has one more column, which says which of its rows are written.
     pub(super) row_check: Option<RowCheck>,
+    /// The input has one more column, which says which of its rows are dead letters. Not together with a row check.
+    pub(super) diversion: Option<Diverting>,
+}
+
+/// What becomes of rows that break a rule.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Diverting {
+    pub(super) diversion: Diversion,
+    /// Where dead letters are written; `None` where no rule makes any.
+    pub(super) letters: Option<Box<WriteSpec>>,
 }
 
 /// The columns whose statistics go into the log.

@@ -1,4 +1,4 @@
-//! One write task: the rows of one input partition become files.
+//! One write task: the rows of one input partition become files; of a stream with rules, files of rows and files of dead letters.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use deltalake::DeltaTableError;
 use deltalake::kernel::Add;
 use futures::StreamExt as _;
 use uuid::Uuid;
-use weir_plan::manifest::{ManifestEntry, WritePlace, manifest_batch};
+use weir_plan::dead_letters::{CheckCounts, Diversion, letters_schema};
+use weir_plan::manifest::{ManifestEntry, WritePlace, diverted_batch, manifest_batch};
 use weir_plan::{Error, Result};
 
 use super::decimal_stats::drop_inexact;
@@ -20,15 +21,29 @@ use super::location::log_store;
 use super::normalize::Normalizer;
 use super::open_files::{FileLayout, OpenFiles, PartitionRows};
 use super::partition::zone_timestamps;
-use super::spec::WriteSpec;
+use super::spec::{Diverting, WriteSpec};
 use crate::files::slices;
-use crate::write_metrics::TaskMetrics;
+use crate::write_metrics::{SortingMetrics, TaskMetrics};
 
 /// See the module's documentation.
 pub(super) struct WriteTask {
+    rows: Output,
+    sorting: Option<Sorting>,
+    place: WritePlace,
+}
+
+/// How rows are told apart, and where those go that are dead letters.
+pub(super) struct Sorting {
+    diversion: Diversion,
+    letters: Option<Output>,
+    counts: CheckCounts,
+    metrics: SortingMetrics,
+}
+
+/// The files of one table.
+pub(super) struct Output {
     spec: Arc<WriteSpec>,
     normalizer: Normalizer,
-    place: WritePlace,
     metrics: TaskMetrics,
     memory: MemoryReservation,
     open: OpenFiles,
@@ -36,6 +51,88 @@ pub(super) struct WriteTask {
 }
 
 impl WriteTask {
+    pub(super) fn new(rows: Output, sorting: Option<Sorting>, place: WritePlace) -> Self {
+        Self {
+            rows,
+            sorting,
+            place,
+        }
+    }
+
+    /// Writes all of `input`; returns its manifest.
+    pub(super) async fn run(mut self, mut input: SendableRecordBatchStream) -> Result<RecordBatch> {
+        let attempt = Uuid::new_v4().to_string();
+        while let Some(batch) = input.next().await {
+            let batch = match &self.rows.spec.row_check {
+                None => batch?,
+                Some(check) => check.apply(batch?)?,
+            };
+            let batch = match &mut self.sorting {
+                None => batch,
+                Some(sorting) => sorting.rows_of(batch).await?,
+            };
+            if batch.num_rows() > 0 {
+                self.rows.write(&batch).await?;
+            }
+        }
+        let rows = self.rows.finish().await?;
+        let Some(sorting) = self.sorting else {
+            return manifest_batch(self.place, &attempt, &rows);
+        };
+        let letters = match sorting.letters {
+            Some(letters) => letters.finish().await?,
+            None => Vec::new(),
+        };
+        diverted_batch(self.place, &attempt, &rows, &letters, &sorting.counts)
+    }
+}
+
+impl Sorting {
+    pub(super) fn try_new(
+        diverting: &Diverting,
+        place: WritePlace,
+        metrics: SortingMetrics,
+        runtime: &RuntimeEnv,
+    ) -> Result<Self> {
+        let mut sorting = Self {
+            diversion: diverting.diversion.clone(),
+            letters: None,
+            counts: CheckCounts::default(),
+            metrics,
+        };
+        if let Some(spec) = &diverting.letters {
+            let spec = Arc::new(spec.as_ref().clone());
+            let schema = spec.arrow_schema()?;
+            let layout = spec.file_layout(&schema);
+            let normalizer = Normalizer::try_new(&letters_schema(), schema, &spec.partition_by)?;
+            let metrics = sorting.metrics.letters.clone();
+            let output = Output::try_new(spec, layout, normalizer, place, metrics, runtime)?;
+            sorting.letters = Some(output);
+        }
+        Ok(sorting)
+    }
+
+    /// The rows of `batch` that are no dead letters; those are written here.
+    async fn rows_of(&mut self, batch: RecordBatch) -> Result<RecordBatch> {
+        let before = self.counts.dropped;
+        let timer = self.metrics.time.timer();
+        let sorted = self.diversion.sort(batch, &mut self.counts)?;
+        timer.done();
+        let dropped = self.counts.dropped - before;
+        self.metrics
+            .dropped
+            .add(usize::try_from(dropped).unwrap_or(usize::MAX));
+        if let Some(letters) = &sorted.letters {
+            let Some(output) = &mut self.letters else {
+                return Err(Error::internal("a dead letter has no place to go"));
+            };
+            output.write(letters).await?;
+        }
+        Ok(sorted.rows)
+    }
+}
+
+impl Output {
     pub(super) fn try_new(
         spec: Arc<WriteSpec>,
         layout: FileLayout,
@@ -53,7 +150,6 @@ impl WriteTask {
         Ok(Self {
             spec,
             normalizer,
-            place,
             metrics,
             memory,
             open,
@@ -61,30 +157,26 @@ impl WriteTask {
         })
     }
 
-    /// Writes all of `input`; returns its manifest.
-    pub(super) async fn run(mut self, mut input: SendableRecordBatchStream) -> Result<RecordBatch> {
-        let attempt = Uuid::new_v4().to_string();
-        while let Some(batch) = input.next().await {
-            let batch = match &self.spec.row_check {
-                None => batch?,
-                Some(check) => check.apply(batch?)?,
-            };
-            let batch = self.normalizer.normalize(&batch)?;
-            for (slice, bytes) in slices(&batch) {
-                let time = self.metrics.time.clone();
-                let timer = time.timer();
-                let parts = self.open.divide(&slice, bytes);
-                for rows in parts.map_err(|error| self.refused(error))? {
-                    self.reserve(&rows).await?;
-                    let written = self.open.write(rows).await;
-                    written.map_err(|error| self.refused(error))?;
-                }
-                timer.done();
+    async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let batch = self.normalizer.normalize(batch)?;
+        for (slice, bytes) in slices(&batch) {
+            let time = self.metrics.time.clone();
+            let timer = time.timer();
+            let parts = self.open.divide(&slice, bytes);
+            for rows in parts.map_err(|error| self.refused(error))? {
+                self.reserve(&rows).await?;
+                let written = self.open.write(rows).await;
+                written.map_err(|error| self.refused(error))?;
             }
+            timer.done();
         }
+        Ok(())
+    }
+
+    /// Completes its files, and returns them.
+    async fn finish(mut self) -> Result<Vec<ManifestEntry>> {
         self.close().await?;
-        let entries = self.entries()?;
-        manifest_batch(self.place, &attempt, &entries)
+        self.entries()
     }
 
     fn refused(&self, error: DeltaTableError) -> Error {

@@ -85,6 +85,19 @@ const TUNED_PEEK: &[(&str, &str)] = &[
     ("fetch.max.bytes", "1048576"),
 ];
 
+/// As [`TUNED`], for clients that produce in transactions.
+const TUNED_PRODUCE: &[(&str, &str)] = &[
+    ("linger.ms", "20"),
+    // What waits in the producer's queue.
+    ("queue.buffering.max.kbytes", "65536"),
+    // A topic that takes nothing ends the batch within a minute; Java's name of it, which users set, too.
+    ("delivery.timeout.ms", "60000"),
+    // As long as a batch's letters may take; what a killed process leaves open holds readers up no longer.
+    ("transaction.timeout.ms", "300000"),
+    // How large a message may be is the topic's to say.
+    ("message.max.bytes", "1000000000"),
+];
+
 /// A user's client properties, checked. [`fmt::Debug`] shows the servers only.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct ClientProperties {
@@ -241,6 +254,25 @@ impl ClientProperties {
                 error.text
             ))
         })
+    }
+
+    /// Properties of a client that produces in transactions.
+    pub(super) fn for_producing(&self) -> BTreeMap<String, String> {
+        let mut properties = self.with(&[TUNED, TUNED_PRODUCE]);
+        for (key, _) in FIXED {
+            properties.remove(*key);
+        }
+        properties
+    }
+
+    /// Properties of a client that asks for the offsets of a group.
+    pub(super) fn for_asking(&self) -> BTreeMap<String, String> {
+        self.with(&[TUNED])
+    }
+
+    /// What must not be shown of them.
+    pub(super) fn secrets(&self) -> Secrets {
+        Secrets::of(&self.given)
     }
 
     /// The error for one that a broker or the client gave while `what` was done.

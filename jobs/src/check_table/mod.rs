@@ -16,6 +16,7 @@ mod key_checks;
 mod report;
 mod row_checks;
 mod run;
+mod stream;
 mod suite;
 mod table;
 
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 pub use arguments::{Arguments, Output};
 pub use run::{Summary, run};
+pub(crate) use stream::expectations;
 
 /// The job's name, in its outcome.
 pub const NAME: &str = "check_table";

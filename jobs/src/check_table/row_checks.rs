@@ -65,6 +65,14 @@ pub(super) fn is_of_check(error: &Error) -> bool {
     )
 }
 
+/// What is true of the rows that break `check`, of those that it is about.
+///
+/// # Errors
+/// As [`measure`], for a check of single rows.
+pub(super) fn broken(table: &Table, check: &Bound<'_>) -> Result<Expr> {
+    Plan::new(table, check)?.broken.ok_or_else(no_row)
+}
+
 /// The rows that a check is about.
 pub(super) fn matching(table: &Table, check: &Bound<'_>) -> Result<Option<Expr>> {
     let Some(filter) = &check.filter else {

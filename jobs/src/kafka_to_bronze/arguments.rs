@@ -11,7 +11,7 @@ use crate::value::{look_up, read_properties, resolve_pair};
 /// Drain Kafka topics into a bronze Delta table, each record exactly once, then end.
 ///
 /// The last line on stdout is the outcome as JSON. Exit codes: 0 done (also with nothing to do),
-/// 1 failed, 2 usage, 4 data loss detected, 75 broker or store out of reach (worth retrying),
+/// 1 failed, 2 usage, 3 done, with more dead letters than --max-dlq-rate, 4 data loss detected, 75 broker or store out of reach (worth retrying),
 /// 124 --max-runtime passed, 143 stopped by a signal.
 ///
 /// A value may be @env:NAME or @file:PATH (numbers and choices may not), and so may the VALUE of a
@@ -92,6 +92,29 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = ValueAs::String)]
     pub value_as: ValueAs,
 
+    /// Rules of the rows: a suite of checks as of check_table, in YAML or TOML. A row that breaks one
+    /// of severity error is a dead letter, unless the check has another action.
+    #[arg(long, value_name = "FILE", value_parser = look_up)]
+    pub expect: Option<String>,
+
+    /// The Delta table of dead letters: a directory, or a URL (file://, s3://); made if it is not there.
+    #[arg(long, value_name = "URL", value_parser = look_up, requires = "expect")]
+    pub dlq_table: Option<String>,
+
+    /// The Kafka topic of dead letters, on the same brokers, which exists; {topic} stands for a
+    /// record's own: {topic}.dlq.
+    #[arg(long, value_name = "NAME", value_parser = look_up, requires = "expect")]
+    pub dlq_topic: Option<String>,
+
+    /// The part of a batch's records that may be dead letters, 0.001 or 0.1% [default: 0.1%].
+    #[arg(long, value_name = "R", requires = "expect")]
+    pub max_dlq_rate: Option<String>,
+
+    /// What more of them do: warn ends the job with exit code 3 once all is done; fail ends it with 1
+    /// before anything of the batch is committed [default: warn].
+    #[arg(long, value_name = "warn|fail", value_parser = ["warn", "fail"], requires = "expect")]
+    pub max_dlq_rate_action: Option<String>,
+
     /// A file of Kafka client properties, KEY=VALUE lines.
     #[arg(long, value_name = "FILE", value_parser = look_up)]
     pub kafka_config: Option<String>,
@@ -155,7 +178,9 @@ impl Arguments {
             }
         }
         options.set("failOnDataLoss", self.fail_on_data_loss);
-        options.set("includeHeaders", self.include_headers);
+        // A dead letter keeps its record's headers.
+        let letters = self.dlq_table.is_some() || self.dlq_topic.is_some();
+        options.set("includeHeaders", self.include_headers || letters);
         options.set("startingOffsets", &self.starting_offsets);
         let optional = [
             ("subscribe", self.topics.clone()),
@@ -172,6 +197,33 @@ impl Arguments {
         for (key, value) in optional {
             if let Some(value) = value {
                 options.set(key, value);
+            }
+        }
+        Ok(options)
+    }
+
+    /// The writer's options about dead letters.
+    ///
+    /// # Errors
+    /// As [`Self::source_options`].
+    pub fn dead_letter_options(&self) -> Result<Options> {
+        let mut options = Options::new();
+        for (key, value) in [
+            ("dlqTable", &self.dlq_table),
+            ("dlqTopic", &self.dlq_topic),
+            ("maxDlqRate", &self.max_dlq_rate),
+            ("maxDlqRateAction", &self.max_dlq_rate_action),
+        ] {
+            if let Some(value) = value {
+                options.set(key, value);
+            }
+        }
+        if self.dlq_topic.is_some() {
+            for (key, value) in self.source_options()?.with_prefix("kafka.") {
+                // Of who reads; a producer has neither.
+                if !["group.id", "isolation.level"].contains(&key.to_lowercase().as_str()) {
+                    options.set(format!("kafka.{key}"), value);
+                }
             }
         }
         Ok(options)

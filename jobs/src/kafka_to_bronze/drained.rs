@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use weir::QuerySummary;
+use weir::{QuerySummary, RuleProgress};
 
 use crate::outcome::Details;
 
@@ -13,8 +13,17 @@ pub struct Drained {
     pub query_id: Option<String>,
     /// Batches closed by this run.
     pub batches: u64,
+    /// Records read by this run: `rows`, `dead_letters` and `dropped` together.
+    pub records: u64,
     /// Rows written by this run.
     pub rows: u64,
+    /// Records that are dead letters.
+    pub dead_letters: u64,
+    /// Records that rules left out.
+    pub dropped: u64,
+    /// Each rule of `--expect`, over this run's records.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleProgress>,
     /// Where this run began: `{"topic":{"partition":offset}}`.
     pub start_offsets: Value,
     /// Where it ended, exclusive.
@@ -39,7 +48,11 @@ impl Drained {
         Self {
             query_id: Some(query_id),
             batches: summary.batches,
+            records: summary.input_rows,
             rows: summary.output_rows,
+            dead_letters: summary.dead_letter_rows,
+            dropped: summary.dropped_rows,
+            rules: summary.rules,
             start_offsets: only(summary.start_offsets),
             end_offsets: only(summary.end_offsets),
             group_id: summary.group_ids.into_iter().next().flatten(),

@@ -10,6 +10,7 @@ use weir::{DataStreamWriter, QueryListener, Result};
 
 use super::arguments::Arguments;
 use super::{Drained, NAME, columns, dry_run};
+use crate::check_table::expectations;
 use crate::outcome::{Outcome, Status};
 use crate::program::Ended;
 
@@ -74,14 +75,21 @@ async fn bronze(session: &Session, arguments: &Arguments) -> Result<DataStreamWr
         arguments.include_headers,
         &load_date,
     )?)?;
-    Ok(rows
-        .write_stream()
+    let writer = match &arguments.expect {
+        None => rows.write_stream(),
+        Some(suite) => {
+            let rules = expectations(suite, &rows)?;
+            rows.write_stream().expectations(rules)
+        }
+    };
+    Ok(writer
         .query_name(NAME)
         .format("delta")
         .output_mode("append")
         .partition_by(["topic", "load_date"])
         .option("checkpointLocation", &arguments.checkpoint)
         .option("mergeSchema", true)
+        .options(arguments.dead_letter_options()?)
         .trigger(Trigger::AvailableNow))
 }
 
@@ -98,12 +106,16 @@ async fn drain(query: StreamingQuery, stop: CancellationToken) -> Ended<Drained>
         }
     };
     let kind = ended.as_ref().err().map(weir::Error::kind);
+    let summary = query.summary();
     let mut outcome = match &ended {
         Ok(()) if query.is_stopped() => Outcome::empty(Status::Stopped),
+        Ok(()) if summary.batches_over_max_dlq_rate > 0 => {
+            Outcome::empty(Status::TooManyDeadLetters)
+        }
         Ok(()) => Outcome::empty(Status::Succeeded),
         Err(error) => Outcome::failed(error),
     };
-    outcome.details = Drained::new(query.id().to_string(), query.summary());
+    outcome.details = Drained::new(query.id().to_string(), summary);
     // What is out of reach now was not just now: a result without these is still a result.
     if ended.is_ok() {
         match tokio::time::timeout(LAG_WITHIN, query.remaining_lag()).await {

@@ -9,7 +9,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, AsArray, BooleanArray, ListBuilder, StringBuilder};
+use arrow::array::{Array, AsArray, BooleanArray, ListArray, ListBuilder, StringBuilder};
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::logical_expr::{
@@ -110,6 +111,13 @@ impl ScalarUDFImpl for BrokenRules {
             }
         }
         let mut names = ListBuilder::new(StringBuilder::new());
+        if conditions
+            .iter()
+            .all(|condition| condition.true_count() == count)
+        {
+            // As a rule, no rule is broken.
+            return Ok(ColumnarValue::Array(Arc::new(none_broken(names, count)?)));
+        }
         for at in 0..count {
             for (rule, condition) in rules.iter().zip(&conditions) {
                 if !holds(condition, at) {
@@ -120,6 +128,16 @@ impl ScalarUDFImpl for BrokenRules {
         }
         Ok(ColumnarValue::Array(Arc::new(names.finish())))
     }
+}
+
+/// `count` empty lists, of `names`' type.
+fn none_broken(
+    mut names: ListBuilder<StringBuilder>,
+    count: usize,
+) -> Result<ListArray, DataFusionError> {
+    let (item, _, values, _) = names.finish().into_parts();
+    let offsets = OffsetBuffer::new_zeroed(count);
+    Ok(ListArray::try_new(item, offsets, values, None)?)
 }
 
 fn failure(rule: &str, broken: usize, count: usize, example: &str) -> Error {

@@ -86,6 +86,7 @@ fn prepared(batch: u64, writer: &Writer) -> PreparedEntry {
             files: vec![format!("file-{batch}")],
             rows: 10,
             bytes: 100,
+            diverted: None,
         },
         input_rows: 10,
         writer: writer.clone(),

@@ -8,17 +8,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::SchemaRef;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
+use weir_plan::dead_letters::{Diversion, LetterSink};
 use weir_plan::functions::bind_pinned;
 use weir_plan::logical::WriteNode;
 use weir_plan::manifest::collect_manifest;
-use weir_plan::{CommitRequest, Committed, Error, ErrorKind, Result, StreamSource};
+use weir_plan::{
+    CommitRequest, Committed, Error, ErrorKind, Result, StreamSource, WriteStep, Written,
+};
 
 use super::QuerySpec;
 use crate::bind::bind_tables;
 use crate::checkpoint::Checkpoint;
+use crate::contract::Contract;
 use crate::log::{CommitsEntry, OffsetsEntry, PreparedEntry, Writer};
 use crate::progress::{BatchStep, PhaseDurations, QueryEvent};
 use crate::runner::BatchJob;
@@ -94,9 +99,17 @@ impl BatchContext {
         took.add_batch = millis(begun);
 
         let begun = Instant::now();
+        let mut written = collect_manifest(&output.rows)?;
+        if let (Some(contract), Some(diverted)) = (&self.spec.contract, &mut written.diverted) {
+            if let Some(letters) = &contract.letters {
+                diverted.location = letters.location();
+            }
+            let rate = contract.check_rate(diverted);
+            rate.map_err(|error| error.context(format!("batch {}", batch.batch_id)))?;
+        }
         let prepared = PreparedEntry {
             batch_id: batch.batch_id,
-            written: collect_manifest(&output.rows)?,
+            written,
             input_rows: output.input_rows,
             writer: self.writer.clone(),
         };
@@ -114,6 +127,8 @@ impl BatchContext {
         recovered: bool,
         took: &mut PhaseDurations,
     ) -> Result<Committed> {
+        self.commit_letters(batch, prepared, recovered, took)
+            .await?;
         let begun = Instant::now();
         let request = CommitRequest {
             query_id: self.checkpoint.query_id(),
@@ -139,6 +154,7 @@ impl BatchContext {
             .await?;
         took.commit_offsets = millis(begun);
         self.step(batch, BatchStep::Closed);
+        self.tidy_letters(prepared).await;
 
         // History is bounded; a purge that fails is made up for by the next one.
         let purged = self
@@ -150,6 +166,66 @@ impl BatchContext {
         Ok(committed)
     }
 
+    /// Commits the batch's dead letters, before its rows: a row that is in neither place would be lost.
+    async fn commit_letters(
+        &self,
+        batch: &OffsetsEntry,
+        prepared: &PreparedEntry,
+        recovered: bool,
+        took: &mut PhaseDurations,
+    ) -> Result<()> {
+        let Some((letters, written)) = self.letters_of(prepared)? else {
+            return Ok(());
+        };
+        let begun = Instant::now();
+        let request = CommitRequest {
+            query_id: self.checkpoint.query_id(),
+            batch_id: batch.batch_id,
+            written: &written,
+            recovered,
+            info: self.commit_info(batch),
+        };
+        letters.commit(request).await.map_err(|error| {
+            error.context(format!(
+                "the dead letters of batch {}, which the next start commits before its rows",
+                batch.batch_id
+            ))
+        })?;
+        took.dead_letters_commit = millis(begun);
+        self.step(batch, BatchStep::DeadLettersCommitted);
+        Ok(())
+    }
+
+    /// What was staged of a closed batch takes room and nothing else: that it stays is no failure.
+    async fn tidy_letters(&self, prepared: &PreparedEntry) {
+        let Ok(Some((letters, written))) = self.letters_of(prepared) else {
+            return;
+        };
+        if let Err(error) = letters.closed(&written).await {
+            warn!(%error, "staged dead letters could not be deleted");
+        }
+    }
+
+    /// The dead letters of a prepared batch, as their place wrote them.
+    fn letters_of(
+        &self,
+        prepared: &PreparedEntry,
+    ) -> Result<Option<(&Arc<dyn LetterSink>, Written)>> {
+        let Some(diverted) = &prepared.written.diverted else {
+            return Ok(None);
+        };
+        let sink = Contract::sink_of(self.spec.contract.as_ref(), diverted, prepared.batch_id)?;
+        Ok(sink.map(|sink| {
+            let written = Written {
+                files: diverted.files.clone(),
+                rows: diverted.rows,
+                bytes: diverted.bytes,
+                diverted: None,
+            };
+            (sink, written)
+        }))
+    }
+
     async fn plan(&self, batch: &OffsetsEntry) -> Result<BatchJob> {
         let mut tables = Vec::with_capacity(self.sources.len());
         for (source, logged) in self.sources.iter().zip(&batch.sources) {
@@ -159,11 +235,34 @@ impl BatchContext {
         let plan = bind_pinned(plan, &batch.parameters)?;
         let plan = self.spec.runner.refresh(plan).await?;
         let schema = Arc::clone(plan.schema().inner());
-        let step = self.spec.sink.write_step(schema).await?;
+        let step = match &self.spec.contract {
+            None => self.spec.sink.write_step(schema).await?,
+            Some(contract) => self.diverting_step(batch, schema, contract).await?,
+        };
         Ok(BatchJob {
             plan: WriteNode::plan(step, plan)?,
             timestamp: timestamp(batch)?,
         })
+    }
+
+    async fn diverting_step(
+        &self,
+        batch: &OffsetsEntry,
+        schema: SchemaRef,
+        contract: &Contract,
+    ) -> Result<Arc<dyn WriteStep>> {
+        let diversion = Diversion {
+            rules: contract.rules.clone(),
+            query_id: self.checkpoint.query_id(),
+            batch_id: batch.batch_id,
+            timestamp_ms: batch.batch_timestamp_ms,
+        };
+        let letters = match &contract.letters {
+            Some(letters) => Some(letters.write_step().await?),
+            None => None,
+        };
+        let sink = &self.spec.sink;
+        sink.diverting_step(schema, diversion, letters).await
     }
 
     /// Facts for the table's own history: if a checkpoint is lost, the table still says up to where

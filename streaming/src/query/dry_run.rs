@@ -9,6 +9,7 @@ use super::QuerySpec;
 use super::run::{ends, wanted_metadata};
 use crate::bind::{check_streamable, sources_of};
 use crate::checkpoint::{Checkpoint, Recovery};
+use crate::contract::written_schema;
 use crate::trigger::Trigger;
 
 /// The plan of a run that drains everything.
@@ -39,10 +40,13 @@ impl DryRun {
         let wanted = wanted_metadata(&spec, &sources, spec.clock.now());
         let checkpoint = Checkpoint::peek(Arc::clone(&spec.checkpoint), wanted.clone()).await?;
         let query_id = checkpoint.as_ref().map(Checkpoint::query_id);
-        let schema = Arc::clone(spec.plan.schema().inner());
+        let schema = written_schema(&spec.plan, spec.contract.as_ref())?;
         spec.sink
             .open(query_id.unwrap_or(wanted.query_id), schema)
             .await?;
+        if let Some(letters) = spec.contract.as_ref().and_then(|own| own.letters.as_ref()) {
+            letters.open(query_id.unwrap_or(wanted.query_id)).await?;
+        }
         let recovery = match &checkpoint {
             Some(checkpoint) => checkpoint.recover().await?,
             None => Recovery::Fresh,

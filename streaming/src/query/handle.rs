@@ -13,6 +13,7 @@ use weir_plan::{
 
 use super::QuerySpec;
 use super::run::{Run, ends, starts};
+use crate::contract::{ExpectationsProgress, RuleProgress};
 use crate::log::OffsetsEntry;
 use crate::progress::QueryProgress;
 
@@ -28,6 +29,14 @@ pub struct QuerySummary {
     pub input_rows: u64,
     /// Rows written by them.
     pub output_rows: u64,
+    /// Rows of them that are dead letters.
+    pub dead_letter_rows: u64,
+    /// Rows that rules left out.
+    pub dropped_rows: u64,
+    /// Batches with more dead letters than `maxDlqRate` allows.
+    pub batches_over_max_dlq_rate: u64,
+    /// Each rule, over all rows.
+    pub rules: Vec<RuleProgress>,
     /// Per source: where this run began.
     pub start_offsets: Vec<Value>,
     /// Per source: where it is now.
@@ -38,6 +47,26 @@ pub struct QuerySummary {
     pub group_ids: Vec<Option<String>>,
     /// How often that failed; known to be complete once the query has ended.
     pub offset_commit_failures: u64,
+}
+
+impl QuerySummary {
+    fn add(&mut self, found: &ExpectationsProgress) {
+        self.dead_letter_rows += found.num_dead_letter_rows;
+        self.dropped_rows += found.num_dropped_rows;
+        self.batches_over_max_dlq_rate += u64::from(found.over_max_dlq_rate);
+        for rule in &found.rules {
+            match self.rules.iter_mut().find(|own| own.name == rule.name) {
+                Some(own) => {
+                    own.passed += rule.passed;
+                    own.failed += rule.failed;
+                    if own.example.is_none() {
+                        own.example.clone_from(&rule.example);
+                    }
+                }
+                None => self.rules.push(rule.clone()),
+            }
+        }
+    }
 }
 
 /// A streaming query that was started. Dropping the handle does not stop it.
@@ -238,6 +267,9 @@ impl Shared {
         state.summary.batches += 1;
         state.summary.input_rows += progress.num_input_rows;
         state.summary.output_rows += progress.sink.num_output_rows;
+        if let Some(found) = &progress.expectations {
+            state.summary.add(found);
+        }
         if progress.sink.version.is_some() {
             state.summary.sink_version = progress.sink.version;
         }

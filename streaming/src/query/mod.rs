@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 use datafusion::logical_expr::LogicalPlan;
 use weir_plan::StreamSink;
 
+use crate::contract::Contract;
 use crate::progress::QueryListener;
 use crate::runner::BatchRunner;
 use crate::store::CheckpointStore;
@@ -47,6 +48,8 @@ pub struct QuerySpec {
     pub name: Option<String>,
     /// The dataframe's plan, over [`StreamTable`](weir_plan::StreamTable)s.
     pub plan: LogicalPlan,
+    /// The rules of its rows; then the plan's last column tells rows apart.
+    pub contract: Option<Contract>,
     /// Where its rows go.
     pub sink: Arc<dyn StreamSink>,
     /// Its checkpoint.

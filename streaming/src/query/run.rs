@@ -20,6 +20,7 @@ use super::offset_committer::OffsetCommitter;
 use super::sink_check::check_sink_holds;
 use crate::bind::{check_streamable, sources_of};
 use crate::checkpoint::{Checkpoint, Recovery};
+use crate::contract::{ExpectationsProgress, written_schema};
 use crate::log::{
     LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity, StartEntry, Writer,
 };
@@ -52,6 +53,9 @@ impl Run {
         stop: CancellationToken,
     ) -> Result<Self> {
         check_streamable(&spec.plan)?;
+        if let Some(contract) = &spec.contract {
+            contract.check()?;
+        }
         let sources = sources_of(&spec.plan)?;
         let parameters = pinned_parameters(&spec.plan)?;
         let started = spec.clock.now();
@@ -64,8 +68,12 @@ impl Run {
             Some(found) => found.last_commit().await?,
             None => None,
         };
-        let schema = Arc::clone(spec.plan.schema().inner());
+        let schema = written_schema(&spec.plan, spec.contract.as_ref())?;
         spec.sink.open(query_id, schema).await?;
+        if let Some(letters) = spec.contract.as_ref().and_then(|own| own.letters.as_ref()) {
+            let opened = letters.open(query_id).await;
+            opened.map_err(|error| error.context("the place of dead letters"))?;
+        }
         if let Some(closed) = closed {
             check_sink_holds(&spec, query_id, &closed).await?;
         }
@@ -284,6 +292,11 @@ impl Run {
         let progress = self.progress(batch, prepared, latest, committed, begun.elapsed(), took)?;
         log_line(&progress);
         self.committer.commit(ends(batch));
+        if let (Some(contract), Some(diverted)) =
+            (&self.context.spec.contract, &prepared.written.diverted)
+        {
+            contract.warn_if_over(batch.batch_id, diverted);
+        }
         self.shared.record(&self.context.sources, batch, &progress);
         self.context.emit(&QueryEvent::Progress(Box::new(progress)));
         Ok(())
@@ -332,6 +345,9 @@ impl Run {
                 num_bytes: prepared.written.bytes,
                 version: committed.version,
             },
+            expectations: prepared.written.diverted.as_ref().map(|diverted| {
+                ExpectationsProgress::new(self.context.spec.contract.as_ref(), diverted)
+            }),
         })
     }
 
@@ -414,6 +430,7 @@ fn log_line(progress: &QueryProgress) {
         batch = %progress.batch_id,
         rows_in = progress.num_input_rows,
         rows_out = progress.sink.num_output_rows,
+        dead_letters = progress.expectations.as_ref().map(|found| found.num_dead_letter_rows),
         files = progress.sink.num_files,
         bytes = progress.sink.num_bytes,
         version = progress.sink.version,

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod crashes;
+mod letters;
 mod onlookers;
 mod plans;
 mod races;
@@ -61,6 +62,7 @@ impl World {
 
     fn spec_of(&self, plan: LogicalPlan) -> QuerySpec {
         QuerySpec {
+            contract: None,
             name: None,
             plan,
             sink: Arc::clone(&self.sink) as _,

@@ -8,11 +8,13 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::physical_plan::ExecutionPlan;
+use weir_plan::dead_letters::Diversion;
 use weir_plan::{
     BatchId, CommitRequest, Committed, Error, ErrorKind, QueryId, Result, StreamSink, WriteStep,
 };
 
 use super::Script;
+use super::letters::MemoryLetters;
 use super::write_exec::MemoryWriteExec;
 
 /// What tasks wrote, whether it was committed or not, by file name.
@@ -35,6 +37,11 @@ impl MemorySink {
             location: location.to_owned(),
             ..Self::default()
         }
+    }
+
+    /// A place of dead letters over its files.
+    pub(crate) fn letters(&self) -> MemoryLetters {
+        MemoryLetters::over(&self.files)
     }
 
     /// The committed batches' numbers, in the order of their commits.
@@ -87,7 +94,19 @@ impl StreamSink for MemorySink {
     }
 
     async fn write_step(&self, _schema: SchemaRef) -> Result<Arc<dyn WriteStep>> {
-        Ok(Arc::new(MemoryWriteStep(Arc::clone(&self.files))))
+        Ok(Arc::new(MemoryWriteStep::plain(&self.files)))
+    }
+
+    async fn diverting_step(
+        &self,
+        _schema: SchemaRef,
+        diversion: Diversion,
+        _letters: Option<Arc<dyn WriteStep>>,
+    ) -> Result<Arc<dyn WriteStep>> {
+        Ok(Arc::new(MemoryWriteStep {
+            files: Arc::clone(&self.files),
+            diversion: Some(diversion),
+        }))
     }
 
     async fn commit(&self, request: CommitRequest<'_>) -> Result<Committed> {
@@ -121,7 +140,19 @@ impl StreamSink for MemorySink {
 }
 
 #[derive(Debug)]
-struct MemoryWriteStep(Files);
+pub(super) struct MemoryWriteStep {
+    files: Files,
+    diversion: Option<Diversion>,
+}
+
+impl MemoryWriteStep {
+    pub(super) fn plain(files: &Files) -> Self {
+        Self {
+            files: Arc::clone(files),
+            diversion: None,
+        }
+    }
+}
 
 impl WriteStep for MemoryWriteStep {
     fn description(&self) -> String {
@@ -129,6 +160,7 @@ impl WriteStep for MemoryWriteStep {
     }
 
     fn create_exec(&self, input: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(MemoryWriteExec::new(Arc::clone(&self.0), input)))
+        let (files, diversion) = (Arc::clone(&self.files), self.diversion.clone());
+        Ok(Arc::new(MemoryWriteExec::new(files, diversion, input)))
     }
 }

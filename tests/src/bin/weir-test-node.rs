@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Some("check_table") => weir_jobs::check_table::main(arguments),
         Some("aggregate") => weir::program::run(aggregate(arguments.collect())),
         Some("stream") => weir::program::run(stream(arguments.collect())),
+        Some("accounts") => weir::program::run(accounts(arguments.collect(), listeners)),
         Some("submit-count") => weir::program::run(count(arguments.collect())),
         _ => panic!("no job {}", job.display()),
     }
@@ -136,6 +137,90 @@ async fn stream(arguments: Vec<OsString>) -> weir::Result<()> {
         .await
 }
 
+/// `accounts BROKER TOPIC TABLE CHECKPOINT [OPTION=VALUE]...`: drains records like `{"id":"a","balance":"1.00"}` into a Delta table of
+/// accounts. What is no such record, or has no balance, is a dead letter. Options are the writer's, but `source.NAME` ones. Prints each
+/// batch's progress and, last, the counts.
+async fn accounts(
+    arguments: Vec<OsString>,
+    listeners: Vec<Arc<dyn QueryListener>>,
+) -> weir::Result<()> {
+    use weir::datafusion::functions::core::expr_fn::get_field;
+    use weir::prelude::*;
+    use weir::quality::{Action, Expectation, Expectations};
+    let arguments: Vec<&str> = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .collect();
+    let [_, broker, topic, table, checkpoint, options @ ..] = arguments.as_slice() else {
+        panic!("{arguments:?}: BROKER TOPIC TABLE CHECKPOINT [OPTION=VALUE]...");
+    };
+    let mut source = weir::Options::new();
+    let mut sink = weir::Options::new();
+    for option in options {
+        let (key, value) = option.split_once('=').expect("OPTION=VALUE");
+        match key.strip_prefix("source.") {
+            Some(key) => source.set(key, value),
+            None => sink.set(key, value),
+        }
+    }
+    let session = Session::builder().get_or_create().await?;
+    let records = session
+        .read_stream()
+        .format("kafka")
+        .option("kafka.bootstrap.servers", broker)
+        .option("subscribe", topic)
+        .option("startingOffsets", "earliest")
+        .option("includeHeaders", true)
+        .options(source)
+        .load()
+        .await?;
+    let fields = "id STRING, balance DECIMAL(18,2), _corrupt_record STRING";
+    let account = from_json(
+        col("value").cast("string")?,
+        fields,
+        [("mode", "PERMISSIVE")],
+    )?;
+    let origin = || ["topic", "partition", "offset"].map(col);
+    let parsed = records.select(origin().into_iter().chain([account.alias("account")]))?;
+    let field = |name: &str| get_field(col("account"), name).alias(name);
+    let fields = ["id", "balance", "_corrupt_record"].map(field);
+    let rows = parsed.select(origin().into_iter().chain(fields))?;
+    let rules = Expectations::new([
+        Expectation::decoded("decoded", col("_corrupt_record")).action(Action::Quarantine),
+        Expectation::new("balance_given", col("balance").is_not_null())
+            .reason("field balance is missing")
+            .action(Action::Quarantine),
+        Expectation::new("balance_not_zero", col("balance").not_eq(lit(0))),
+    ]);
+    let mut writer = rows
+        .write_stream()
+        .format("delta")
+        .expectations(rules)
+        .without_columns(["_corrupt_record"])
+        .option("checkpointLocation", checkpoint)
+        .options(sink)
+        .trigger(Trigger::AvailableNow);
+    for listener in listeners {
+        writer = writer.listener(listener);
+    }
+    let query = writer.start(table).await?;
+    query.await_termination().await?;
+    for progress in query.recent_progress() {
+        let progress = serde_json::to_string(&progress).expect("progress is JSON");
+        weir::program::print_line(progress)?;
+    }
+    let summary = query.summary();
+    weir::program::print_line(format_args!(
+        "{{\"query_id\":\"{}\",\"batches\":{},\"input\":{},\"rows\":{},\"dead_letters\":{},\"over\":{}}}",
+        query.id(),
+        summary.batches,
+        summary.input_rows,
+        summary.output_rows,
+        summary.dead_letter_rows,
+        summary.batches_over_max_dlq_rate
+    ))
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Action {
     Kill,
@@ -191,6 +276,7 @@ impl QueryListener for Fault {
                 let name = match step {
                     BatchStep::OffsetsLogged => "offsets_logged",
                     BatchStep::Prepared => "prepared",
+                    BatchStep::DeadLettersCommitted => "dead_letters_committed",
                     BatchStep::SinkCommitted => "sink_committed",
                     BatchStep::Closed => "closed",
                 };

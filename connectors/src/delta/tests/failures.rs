@@ -57,6 +57,7 @@ async fn prepared_files_that_are_no_entries_are_a_corrupt_checkpoint() {
         files: vec!["{\"add\":".to_owned()],
         rows: 1,
         bytes: 1,
+        diverted: None,
     };
     let error = commit(&place.sink(), QueryId::random(), 0, &written)
         .await

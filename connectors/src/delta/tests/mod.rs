@@ -6,6 +6,7 @@ mod commits;
 mod evolution;
 mod failures;
 mod features;
+mod letters;
 mod lost_answers;
 mod options;
 mod overwrites;

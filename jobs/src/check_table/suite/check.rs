@@ -1,14 +1,16 @@
 //! One check: what it demands of the table, and what it means if that does not hold.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde_json::{Number, Value};
+use weir::quality::{Action, ErrorType};
 use weir::settings::parse_duration;
 use weir::{Error, Result, did_you_mean};
 
 use super::fields::Fields;
 
-const COMMON: &[&str] = &["name", "type", "severity", "where"];
+const COMMON: &[&str] = &["name", "type", "severity", "where", "action", "error_type"];
 /// Of checks that count rows.
 const TOLERANT: &[&str] = &["mostly", "tolerance"];
 
@@ -40,6 +42,10 @@ pub(in crate::check_table) struct Check {
     pub(in crate::check_table) place: String,
     pub(in crate::check_table) name: String,
     pub(in crate::check_table) severity: Severity,
+    /// What a stream does with a row that breaks it; of a table, nothing is done.
+    pub(in crate::check_table) action: Option<Action>,
+    /// What a stream's dead letter says is wrong with it.
+    pub(in crate::check_table) error_type: Option<ErrorType>,
     /// A SQL condition of the rows it is about.
     pub(in crate::check_table) filter: Option<String>,
     pub(in crate::check_table) allowed: Allowed,
@@ -129,6 +135,11 @@ impl Severity {
 }
 
 impl Allowed {
+    /// Whether no row may.
+    pub(in crate::check_table) fn is_none(self) -> bool {
+        self == Self::None
+    }
+
     /// Whether `broken` of `rows` rows are few enough. Of no rows, none are broken.
     pub(in crate::check_table) fn permits(self, broken: u64, rows: u64) -> bool {
         if broken == 0 {
@@ -196,17 +207,30 @@ impl Check {
         fields.refuse_unknown(&known)?;
         let severity = severity(&mut fields)?;
         let filter = fields.text("where")?;
+        let action = named(&mut fields, "action")?;
+        let error_type = named(&mut fields, "error_type")?;
         let allowed = allowed(&mut fields)?;
         let kind = parse_kind(kind, &mut fields)?;
         Ok(Self {
             place,
             name,
             severity,
+            action,
+            error_type,
             filter,
             allowed,
             kind,
         })
     }
+}
+
+/// The value of `key`, which has a name.
+fn named<T: FromStr<Err = Error>>(fields: &mut Fields, key: &str) -> Result<Option<T>> {
+    let Some(given) = fields.text(key)? else {
+        return Ok(None);
+    };
+    let named = given.parse().map_err(|error| fields.error(error))?;
+    Ok(Some(named))
 }
 
 fn severity(fields: &mut Fields) -> Result<Severity> {
