@@ -9,7 +9,7 @@ use weir::quality::ErrorType;
 use weir::{Error, Options, Result, Session};
 use weir_jobs::value::{look_up, read_properties, resolve_pair};
 
-use crate::remote::Output;
+use crate::output::Output;
 
 /// The commands of `weir dlq`.
 #[derive(Debug, Subcommand)]

@@ -22,7 +22,8 @@ use rdkafka::producer::{
 use rdkafka::{Offset, TopicPartitionList};
 use weir_plan::{Error, ErrorKind, Options, Result};
 
-use super::properties::{ClientProperties, Secrets};
+use super::properties::ClientProperties;
+use super::secrets::Secrets;
 
 /// The longest that a question to the cluster takes.
 const ASKING: Duration = Duration::from_secs(30);
