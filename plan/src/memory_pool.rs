@@ -3,13 +3,17 @@
 //! DataFusion's [`FairSpillPool`] gives what does not spill as much as there is. Merging the spilled rows of a sort is such
 //! a consumer, and takes as many runs at once as it gets memory for: the sort of the next partition, which still takes
 //! rows, then has none left to go on with, and the query fails. Given less, a merge takes fewer runs at a time.
+//!
+//! Rows between the partitions of one process have memory of their own, a quarter as much again, so that they wait on disk only where many
+//! do. `RepartitionExec` of DataFusion 55 can wait forever for what two of its inputs wrote there at once
+//! (apache/datafusion#24883, mended after 55.2), and would write all of it where sorts and aggregations have filled a pool.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{
-    FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+    FairSpillPool, GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
 
 /// How the library names its merges of spilled rows.
@@ -23,10 +27,14 @@ pub fn sort_reservation_bytes(pool_bytes: usize) -> usize {
     (pool_bytes / 32).clamp(1 << 20, 10 << 20)
 }
 
+/// How the library names rows that wait between partitions.
+const EXCHANGE: &str = "RepartitionExec";
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct FairPool {
     pool: FairSpillPool,
+    exchanges: GreedyMemoryPool,
     bytes: usize,
     merges: AtomicUsize,
 }
@@ -37,8 +45,16 @@ impl FairPool {
     pub fn new(bytes: usize) -> Self {
         Self {
             pool: FairSpillPool::new(bytes),
+            exchanges: GreedyMemoryPool::new(bytes / 4),
             bytes,
             merges: AtomicUsize::new(0),
+        }
+    }
+
+    fn pool_of(&self, consumer: &MemoryConsumer) -> &dyn MemoryPool {
+        match is_exchange(consumer) {
+            true => &self.exchanges,
+            false => &self.pool,
         }
     }
 
@@ -49,6 +65,10 @@ impl FairPool {
         let least = sort_reservation_bytes(self.bytes) / 5 * 8;
         (self.bytes / shares).max(least)
     }
+}
+
+fn is_exchange(consumer: &MemoryConsumer) -> bool {
+    consumer.name().starts_with(EXCHANGE)
 }
 
 fn is_merge(consumer: &MemoryConsumer) -> bool {
@@ -69,21 +89,23 @@ impl MemoryPool for FairPool {
     fn register(&self, consumer: &MemoryConsumer) {
         self.merges
             .fetch_add(usize::from(is_merge(consumer)), Ordering::Relaxed);
-        self.pool.register(consumer);
+        self.pool_of(consumer).register(consumer);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         self.merges
             .fetch_sub(usize::from(is_merge(consumer)), Ordering::Relaxed);
-        self.pool.unregister(consumer);
+        self.pool_of(consumer).unregister(consumer);
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.pool.grow(reservation, additional);
+        let pool = self.pool_of(reservation.consumer());
+        pool.grow(reservation, additional);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        self.pool.shrink(reservation, shrink);
+        let pool = self.pool_of(reservation.consumer());
+        pool.shrink(reservation, shrink);
     }
 
     fn try_grow(
@@ -100,11 +122,12 @@ impl MemoryPool for FairPool {
                 reservation.size()
             )));
         }
-        self.pool.try_grow(reservation, additional)
+        let pool = self.pool_of(reservation.consumer());
+        pool.try_grow(reservation, additional)
     }
 
     fn reserved(&self) -> usize {
-        self.pool.reserved()
+        self.pool.reserved() + self.exchanges.reserved()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
@@ -140,5 +163,21 @@ mod tests {
         // One merge less: half is its.
         first.try_grow(15 << 20).unwrap();
         assert!(first.try_grow(1).is_err());
+    }
+
+    #[test]
+    fn rows_between_partitions_have_memory_where_sorts_have_taken_all() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(FairPool::new(100));
+        let table = MemoryConsumer::new("HashJoinInput").register(&pool);
+        table.try_grow(100).unwrap();
+        let spilling = MemoryConsumer::new("RepartitionExec[0]").with_can_spill(true);
+        let rows = spilling.register(&pool);
+        rows.try_grow(20).unwrap();
+        assert!(rows.try_grow(6).is_err());
+        assert_eq!(pool.reserved(), 120);
+        rows.shrink(10);
+        rows.try_grow(15).unwrap();
+        drop(rows);
+        assert_eq!(pool.reserved(), 100);
     }
 }
