@@ -5,7 +5,7 @@
 //! rows, then has none left to go on with, and the query fails. Given less, a merge takes fewer runs at a time.
 //!
 //! Rows between the partitions of one process have memory of their own, a quarter as much again, so that they wait on disk only where many
-//! do. `RepartitionExec` of DataFusion 55 can wait forever for what two of its inputs wrote there at once
+//! do; their shares of the pool stay free for merges. `RepartitionExec` of DataFusion 55 can wait forever for what two of its inputs wrote there at once
 //! (apache/datafusion#24883, mended after 55.2), and would write all of it where sorts and aggregations have filled a pool.
 
 use std::fmt;
@@ -89,13 +89,13 @@ impl MemoryPool for FairPool {
     fn register(&self, consumer: &MemoryConsumer) {
         self.merges
             .fetch_add(usize::from(is_merge(consumer)), Ordering::Relaxed);
-        self.pool_of(consumer).register(consumer);
+        self.pool.register(consumer);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         self.merges
             .fetch_sub(usize::from(is_merge(consumer)), Ordering::Relaxed);
-        self.pool_of(consumer).unregister(consumer);
+        self.pool.unregister(consumer);
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {

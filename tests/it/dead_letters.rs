@@ -5,6 +5,7 @@ mod job;
 mod kill;
 mod redrive;
 mod refused;
+mod registry;
 mod topic;
 
 use std::process::{Command, Stdio};

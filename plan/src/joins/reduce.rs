@@ -15,6 +15,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError, JoinType};
 use datafusion::datasource::source_as_provider;
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::optimizer::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
@@ -196,12 +197,16 @@ fn is_aggregation(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// Whether there is a filter in it.
+/// Whether there is a filter in it, of more than nulls: of keys, those match nothing anyway.
 fn is_filtered(plan: &LogicalPlan) -> bool {
+    let leaves_out = |filter: &Expr| {
+        let mut parts = split_conjunction(filter).into_iter();
+        parts.any(|part| !matches!(part, Expr::IsNotNull(_)))
+    };
     let filters = |plan: &LogicalPlan| {
         Ok(match plan {
-            LogicalPlan::Filter(_) => true,
-            LogicalPlan::TableScan(scan) => !scan.filters.is_empty(),
+            LogicalPlan::Filter(filter) => leaves_out(&filter.predicate),
+            LogicalPlan::TableScan(scan) => scan.filters.iter().any(leaves_out),
             _ => false,
         })
     };

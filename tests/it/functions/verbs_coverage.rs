@@ -173,6 +173,11 @@ const SHOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
         "session_tells_what_it_was_made_with",
     ),
     (
+        "Session::schema_registry",
+        "schemas/avro.rs",
+        "records_of_every_version_are_read_as_the_readers_schema_here_and_on_executors",
+    ),
+    (
         "Session::settings",
         "functions/verbs_api.rs",
         "session_tells_what_it_was_made_with",

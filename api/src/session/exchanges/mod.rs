@@ -12,6 +12,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
+use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner as _;
 use datafusion::logical_expr::LogicalPlan;
@@ -124,6 +125,9 @@ impl Joins {
     }
 }
 
+/// Of a query that ran out of memory: a quarter of what is usual.
+const SORTED_BATCH_ROWS: usize = 2048;
+
 /// DataFusion's name of the memory that the hash table of a join takes. It arrives from executors as text.
 const HASH_TABLE: &str = "HashJoinInput";
 
@@ -147,9 +151,13 @@ async fn physical(
     if joins.sorts() {
         let options = config.options_mut();
         options.optimizer.prefer_hash_join = false;
+        let execution = &mut options.execution;
         // In one partition, every join has a hash table.
-        let partitions = &mut options.execution.target_partitions;
-        *partitions = (*partitions).max(2);
+        execution.target_partitions = execution.target_partitions.max(2);
+        // Sorts and what is between them hold a few batches each, whatever they spill.
+        if usize::from(execution.batch_size) > SORTED_BATCH_ROWS {
+            execution.batch_size = ConfigNonZeroUsize::try_new(SORTED_BATCH_ROWS)?;
+        }
     }
     Ok(planner.create_physical_plan(optimized, &state).await?)
 }
