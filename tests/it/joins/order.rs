@@ -58,7 +58,8 @@ async fn order_of(session: &Session, query: &str) -> Vec<String> {
         });
         keep.collect::<String>()
     };
-    joins.lines().rev().map(first).map(unnumbered).collect()
+    let own: Vec<&str> = joins.lines().take_while(|line| !line.is_empty()).collect();
+    own.into_iter().rev().map(first).map(unnumbered).collect()
 }
 
 const FILTERED: &str = "select o.*, c.name as buyer, n.name as country from orders o join customers c on o.customer = c.id
@@ -95,6 +96,11 @@ async fn joins_that_leave_rows_out_come_first_and_give_the_same_rows() {
                 ],
             ),
         ] {
+            // How much a Delta table has to read is not known when its query is optimized.
+            let moved = match (format, query) {
+                ("delta", FILTERED) => as_written,
+                _ => moved,
+            };
             let plan = on.sql(query).await.unwrap();
             let plan = plan.explain_string(ExplainMode::Extended).await.unwrap();
             assert_eq!(
