@@ -18,6 +18,16 @@ pub struct OptionSpec {
     pub doc: &'static str,
 }
 
+/// Options as functions take them, as pairs of text of their own, in the order given.
+pub(crate) fn owned<K: Into<String>, V: Into<String>>(
+    options: impl IntoIterator<Item = (K, V)>,
+) -> Vec<(String, String)> {
+    let options = options.into_iter();
+    options
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect()
+}
+
 /// Options given by a user: keys compare without regard to case (a Spark rule), the last value given
 /// for a key wins, the spelling is kept for messages.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::decoder::AvroDecoder;
 use super::schema::AvroTree;
 use crate::error::{Error, Result};
 use crate::functions::decode::{ERROR_FIELD, MODE, Modes, invoke, known_options, signature};
-use crate::options::OptionSpec;
+use crate::options::{OptionSpec, owned};
 
 /// What [`from_avro`] understands.
 pub const AVRO_OPTIONS: &[OptionSpec] = &[
@@ -39,10 +39,7 @@ pub fn from_avro<K: Into<String>, V: Into<String>>(
     schema: &str,
     options: impl IntoIterator<Item = (K, V)>,
 ) -> Result<Expr> {
-    let options: Vec<_> = options
-        .into_iter()
-        .map(|(key, value)| (key.into(), value.into()))
-        .collect();
+    let options = owned(options);
     let function = FromAvro::new(schema, &options)?;
     Ok(ScalarUDF::from(function).call(vec![expr]))
 }

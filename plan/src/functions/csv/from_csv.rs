@@ -19,6 +19,7 @@ use super::values::push;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::column::Column;
 use crate::functions::ddl;
+use crate::options::owned;
 
 /// How much of a malformed record an error shows.
 const SHOWN_CHARS: usize = 200;
@@ -38,10 +39,7 @@ pub fn from_csv<K: Into<String>, V: Into<String>>(
     schema: &str,
     options: impl IntoIterator<Item = (K, V)>,
 ) -> Result<Expr> {
-    let options: Vec<_> = options
-        .into_iter()
-        .map(|(key, value)| (key.into(), value.into()))
-        .collect();
+    let options = owned(options);
     let function = FromCsv::new(schema, &options)?;
     Ok(ScalarUDF::from(function).call(vec![expr]))
 }

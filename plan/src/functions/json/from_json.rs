@@ -17,6 +17,7 @@ use super::read::{Fit, Reader, Stop};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::column::Column;
 use crate::functions::ddl;
+use crate::options::owned;
 
 /// How much of a malformed record an error shows.
 const SHOWN_CHARS: usize = 200;
@@ -36,10 +37,7 @@ pub fn from_json<K: Into<String>, V: Into<String>>(
     schema: &str,
     options: impl IntoIterator<Item = (K, V)>,
 ) -> Result<Expr> {
-    let options: Vec<_> = options
-        .into_iter()
-        .map(|(key, value)| (key.into(), value.into()))
-        .collect();
+    let options = owned(options);
     let function = FromJson::new(schema, &options)?;
     Ok(ScalarUDF::from(function).call(vec![expr]))
 }

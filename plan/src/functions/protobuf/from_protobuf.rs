@@ -12,7 +12,7 @@ use super::descriptors::{ProtobufDescriptors, message_named};
 use super::types::{EMIT_DEFAULTS, ENUMS_AS_INTS, MessageOptions, MessageType, UPCAST_UNSIGNED};
 use crate::error::Result;
 use crate::functions::decode::{ERROR_FIELD, MODE, Modes, invoke, known_options, signature};
-use crate::options::OptionSpec;
+use crate::options::{OptionSpec, owned};
 
 /// What [`from_protobuf`] understands.
 pub const PROTOBUF_OPTIONS: &[OptionSpec] = &[
@@ -39,10 +39,7 @@ pub fn from_protobuf<K: Into<String>, V: Into<String>>(
     descriptors: &ProtobufDescriptors,
     options: impl IntoIterator<Item = (K, V)>,
 ) -> Result<Expr> {
-    let options: Vec<_> = options
-        .into_iter()
-        .map(|(key, value)| (key.into(), value.into()))
-        .collect();
+    let options = owned(options);
     let function = FromProtobuf::new(message_name, descriptors.clone(), options)?;
     Ok(ScalarUDF::from(function).call(vec![expr]))
 }

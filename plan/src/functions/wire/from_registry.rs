@@ -17,7 +17,7 @@ use crate::functions::decode::{
     Bad, Decoded, ERROR_FIELD, MODE, Modes, invoke, known_options, signature,
 };
 use crate::functions::protobuf::{EMIT_DEFAULTS, ENUMS_AS_INTS, UPCAST_UNSIGNED};
-use crate::options::OptionSpec;
+use crate::options::{OptionSpec, owned};
 use crate::schema_registry::{RegisteredSchema, RegistryOfSession, SchemaType};
 
 /// What the functions of schema registries understand.
@@ -105,10 +105,7 @@ fn call<K: Into<String>, V: Into<String>>(
             reader.schema_type
         )));
     }
-    let options: Vec<_> = options
-        .into_iter()
-        .map(|(key, value)| (key.into(), value.into()))
-        .collect();
+    let options = owned(options);
     let function = FromRegistry::new(reader.clone(), options)?;
     Ok(ScalarUDF::from(function).call(vec![expr]))
 }
