@@ -8,7 +8,6 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::COUNT_STAR_EXPANSION;
-use datafusion::physical_plan::execute_stream;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use weir_plan::estimate::batch_bytes;
@@ -165,8 +164,7 @@ async fn rows(
     prepared: &Prepared,
     joins: Joins,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let plan = prepared.physical(joins).await?;
-    let rows = execute_stream(plan, prepared.state().task_ctx())?;
+    let rows = prepared.attempt(joins).await?.rows()?;
     Ok(rows.map_err(Error::from).boxed())
 }
 

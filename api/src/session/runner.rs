@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use datafusion_distributed::DistributedMetricsFormat;
 use weir_connectors::delta::refreshed;
@@ -51,8 +51,9 @@ impl PlanRunner {
     }
 
     async fn attempt(prepared: &Prepared, joins: Joins) -> Result<BatchOutput> {
-        let plan = prepared.physical(joins).await?;
-        let rows = collect(Arc::clone(&plan), prepared.state().task_ctx()).await?;
+        let attempt = prepared.attempt(joins).await?;
+        let rows = attempt.collect().await?;
+        let plan = attempt.into_plan();
         let mut input_rows = 0;
         for plan in prepared.parts().iter().chain([&plan]) {
             let plan = with_task_metrics(Arc::clone(plan), DistributedMetricsFormat::Aggregated);
@@ -118,7 +119,8 @@ mod tests {
             let state = runner.state(&job);
             assert_eq!(state.config().target_partitions(), 4);
             let prepared = runner.exchanges.prepare(state, &job.plan).await.unwrap();
-            let plan = prepared.physical(Joins::Chosen).await.unwrap();
+            let attempt = prepared.attempt(Joins::Chosen).await.unwrap();
+            let plan = attempt.into_plan();
             let shown = displayable(plan.as_ref()).indent(false).to_string();
             assert_eq!(shown.contains("RepartitionExec"), spread, "{shown}");
         }

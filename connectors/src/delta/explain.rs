@@ -63,7 +63,7 @@ async fn line(scan: &TableScan, read: &DeltaRead, session: &dyn Session) -> Resu
         read.url(),
         read.version(),
         files.len(),
-        read.files().await?,
+        read.files().len(),
         texts(&partition),
         texts(&other),
     ))

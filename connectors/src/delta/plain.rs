@@ -4,6 +4,7 @@
 //! A file does not hold its table's rows as they are when a deletion vector hides some, or when columns
 //! have other names or types in it. Such a table is left to the log library.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -67,7 +68,7 @@ pub(super) struct PlainScan<'a> {
     pub(super) table: &'a Url,
     pub(super) schema: SchemaRef,
     pub(super) partition_by: &'a [String],
-    pub(super) files: Vec<LiveFile>,
+    pub(super) files: Cow<'a, [LiveFile]>,
 }
 
 impl PlainScan<'_> {
@@ -85,8 +86,9 @@ impl PlainScan<'_> {
         if let Some(filter) = conjunction(filters.iter().cloned()) {
             let schema = Arc::clone(&self.schema);
             let predicate = FilePredicate::try_new(&filter, schema, self.partition_by, session)?;
-            let mut may = predicate.may_match(&self.files)?.into_iter();
-            self.files.retain(|_| may.next().unwrap_or(true));
+            let may = predicate.may_match(&self.files)?;
+            let wanted = self.files.iter().zip(may).filter(|(_, may)| *may);
+            self.files = wanted.map(|(file, _)| file.clone()).collect();
         }
         if self.files.is_empty() {
             let schema = project_schema(&self.schema, projection)?;

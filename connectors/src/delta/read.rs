@@ -1,5 +1,6 @@
 //! Reading a Delta table, at any of its versions.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
 use datafusion::common::{DataFusionError, Statistics};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -19,14 +21,14 @@ use url::Url;
 use weir_plan::{Error, ErrorKind, Options, RemoteTasks, Result};
 
 use super::error::{no_table, own_cause, table_error};
-use super::live::live_files;
+use super::live::{LiveFile, live_files};
 use super::location::{is_vacant, log_store, table_url};
 use super::options::ReadVersion;
 use super::plain::{PlainScan, are_plain, is_plain};
 
 /// The table at `location`, a path or a URL of one of `stores`, as of the version the options name.
 ///
-/// The list of files is read when a query is planned, as far as its filters need it.
+/// The list of its files is read with it, and kept for the queries that read it: the order of their joins goes by its size.
 ///
 /// # Errors
 /// `NotFound` when there is no table, or no such version of it; `InvalidArgument` for options not in
@@ -87,10 +89,12 @@ async fn load(url: &Url, log_store: &LogStoreRef, version: ReadVersion) -> Resul
         .with_snapshot(snapshot.clone())
         .await
         .map_err(|error| Error::from(error).context(format!("reading delta table {url}")))?;
+    let files = live_files(url, log_store, &snapshot).await?;
     let read = DeltaRead {
         url: url.clone(),
         log_store: Arc::clone(log_store),
         snapshot,
+        files,
         scan,
         newest,
         newer: Mutex::default(),
@@ -105,6 +109,7 @@ pub(super) struct DeltaRead {
     url: Url,
     log_store: LogStoreRef,
     snapshot: Snapshot,
+    files: Vec<LiveFile>,
     scan: Arc<dyn TableProvider>,
     /// Whether no version was asked for.
     newest: bool,
@@ -146,10 +151,9 @@ impl DeltaRead {
         Ok(newer.clone())
     }
 
-    /// How many files the version has.
-    pub(super) async fn files(&self) -> Result<usize> {
-        let files = live_files(&self.url, &self.log_store, &self.snapshot).await?;
-        Ok(files.len())
+    /// The files of the version.
+    pub(super) fn files(&self) -> &[LiveFile] {
+        &self.files
     }
 }
 
@@ -179,17 +183,14 @@ impl TableProvider for DeltaRead {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        if is_plain(self.snapshot.protocol()) {
-            let files = live_files(&self.url, &self.log_store, &self.snapshot).await?;
-            if are_plain(&self.url, &files)? {
-                let scan = PlainScan {
-                    table: &self.url,
-                    schema: self.schema(),
-                    partition_by: self.partition_columns(),
-                    files,
-                };
-                return scan.plan(session, projection, filters, limit).await;
-            }
+        if is_plain(self.snapshot.protocol()) && are_plain(&self.url, &self.files)? {
+            let scan = PlainScan {
+                table: &self.url,
+                schema: self.schema(),
+                partition_by: self.partition_columns(),
+                files: Cow::Borrowed(&self.files),
+            };
+            return scan.plan(session, projection, filters, limit).await;
         }
         if session.config().get_extension::<RemoteTasks>().is_some() {
             return Err(Error::unsupported(format!(
@@ -210,8 +211,12 @@ impl TableProvider for DeltaRead {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
+    /// What the files take. How many rows they have is not said: a deletion vector may hide some.
     fn statistics(&self) -> Option<Statistics> {
-        self.scan.statistics()
+        let bytes = self.files.iter().map(|file| file.size.max(0));
+        let bytes = usize::try_from(bytes.sum::<i64>()).ok()?;
+        let unknown = Statistics::new_unknown(&self.schema());
+        Some(unknown.with_total_byte_size(Precision::Inexact(bytes)))
     }
 }
 

@@ -13,7 +13,7 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::metrics::{Metric, MetricValue};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
 use datafusion_distributed::{
     DISTRIBUTED_DATAFUSION_TASK_ID_LABEL, DistributedMetricsFormat, NetworkBoundaryExt as _,
     display_plan_ascii,
@@ -101,10 +101,10 @@ impl DataFrame {
 
 /// Runs one attempt; its plan.
 async fn run(prepared: &Prepared, joins: Joins) -> Result<Arc<dyn ExecutionPlan>> {
-    let plan = prepared.physical(joins).await?;
-    let mut rows = execute_stream(Arc::clone(&plan), prepared.state().task_ctx())?;
+    let attempt = prepared.attempt(joins).await?;
+    let mut rows = attempt.rows()?;
     while rows.try_next().await?.is_some() {}
-    Ok(plan)
+    Ok(attempt.into_plan())
 }
 
 /// The number of the task that measured it, of those of a process.

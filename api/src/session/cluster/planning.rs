@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::ipc::CompressionType;
+use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::prelude::SessionConfig;
 use datafusion_distributed::{DistributedExt as _, SessionStateBuilderExt as _};
 use http::{HeaderMap, HeaderValue};
 use url::Host;
@@ -27,6 +29,9 @@ use super::whole::keep_whole;
 /// Of rows that a task has been sent through one exchange and has not taken yet, from all executors together. The
 /// library has twice as much for each.
 const BUFFERED_BYTES: usize = 32 << 20;
+
+/// The setting that says how many rows a batch has at most.
+const BATCH_ROWS: &str = "datafusion.execution.batch_size";
 
 /// From one executor.
 const BUFFERED_BYTES_MIN: usize = 4 << 20;
@@ -63,11 +68,44 @@ pub(crate) fn distribute(
         .map_err(|error| Error::from(error).context(MAX_PARTITION_BYTES.key))?
         .with_distributed_compression(compression)?
         .with_distributed_worker_connection_buffer_budget_bytes(buffered.max(BUFFERED_BYTES_MIN))?
-        .with_distributed_passthrough_headers(headers(settings)?)?
         .with_distributed_planner();
+    let headers = headers(settings)?;
+    let config = builder.config().get_or_insert_default();
+    config.set_distributed_passthrough_headers(headers.clone())?;
+    config.set_extension(Arc::new(TaskHeaders(headers)));
     let planner = builder.query_planner().take();
     let planner = planner.ok_or_else(|| Error::internal("a session without a planner"))?;
     Ok(builder.with_query_planner(Arc::new(MergeInTasks { planner })))
+}
+
+/// The headers of each task, which the library keeps to itself.
+struct TaskHeaders(HeaderMap);
+
+/// Makes batches have `rows` rows at most: here, and in tasks if plans are distributed.
+///
+/// # Errors
+/// `InvalidArgument` for none.
+pub(in crate::session) fn set_batch_rows(config: &mut SessionConfig, rows: usize) -> Result<()> {
+    let options = config.options_mut();
+    options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
+    let Some(headers) = config.get_extension::<TaskHeaders>() else {
+        return Ok(());
+    };
+    let headers = with_batch_rows(headers.0.clone(), rows)?;
+    config.set_distributed_passthrough_headers(headers)?;
+    Ok(())
+}
+
+fn with_batch_rows(mut headers: HeaderMap, rows: usize) -> Result<HeaderMap> {
+    let settings = headers.get(DATAFUSION_SETTINGS_HEADER);
+    let settings = settings.map_or(&b"{}"[..], HeaderValue::as_bytes);
+    let mut settings: BTreeMap<String, String> =
+        serde_json::from_slice(settings).map_err(|error| {
+            Error::internal("the settings of a session's tasks are damaged").with_source(error)
+        })?;
+    settings.insert(BATCH_ROWS.to_owned(), rows.to_string());
+    headers.insert(DATAFUSION_SETTINGS_HEADER, datafusion_header(&settings)?);
+    Ok(headers)
 }
 
 /// Between processes of one machine, compressing takes longer than what it saves.
@@ -87,17 +125,13 @@ fn usual_compression(executors: &Executors) -> IoCompression {
 
 /// The settings that tasks run under, too.
 fn headers(settings: &Settings) -> Result<HeaderMap> {
-    let values: BTreeMap<&str, &str> = settings.datafusion().collect();
-    let text = serde_json::to_string(&values)
-        .map_err(|error| Error::internal("settings have no form as JSON").with_source(error))?;
-    let value = HeaderValue::from_str(&text).map_err(|error| {
-        Error::invalid_argument(format!(
-            "the datafusion. settings {text} cannot be sent to executors: use visible ASCII characters"
-        ))
-        .with_source(error)
-    })?;
+    let values = settings.datafusion();
+    let values = values.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let mut headers = HeaderMap::new();
-    headers.insert(DATAFUSION_SETTINGS_HEADER, value);
+    headers.insert(
+        DATAFUSION_SETTINGS_HEADER,
+        datafusion_header(&values.collect())?,
+    );
     if let Some(bytes) = settings.executor_memory_bytes()? {
         let session = uuid::Uuid::new_v4().to_string();
         let session = HeaderValue::from_str(&session)
@@ -117,6 +151,18 @@ fn headers(settings: &Settings) -> Result<HeaderMap> {
     Ok(headers)
 }
 
+/// `datafusion.` settings as a header.
+fn datafusion_header(values: &BTreeMap<String, String>) -> Result<HeaderValue> {
+    let text = serde_json::to_string(values)
+        .map_err(|error| Error::internal("settings have no form as JSON").with_source(error))?;
+    HeaderValue::from_str(&text).map_err(|error| {
+        Error::invalid_argument(format!(
+            "the datafusion. settings {text} cannot be sent to executors: use visible ASCII characters"
+        ))
+        .with_source(error)
+    })
+}
+
 /// Settings that begin with `prefix` as a header, if there are any.
 fn secrets(prefix: &str, values: BTreeMap<&str, &str>) -> Result<Option<HeaderValue>> {
     if values.is_empty() {
@@ -131,4 +177,23 @@ fn secrets(prefix: &str, values: BTreeMap<&str, &str>) -> Result<Option<HeaderVa
     })?;
     value.set_sensitive(true);
     Ok(Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn smaller_batches_are_in_the_settings_of_tasks_beside_those_of_the_session() {
+        let mut settings = Settings::new();
+        settings
+            .set("datafusion.execution.collect_statistics", "false")
+            .unwrap();
+        let headers = with_batch_rows(headers(&settings).unwrap(), 100).unwrap();
+        let sent = headers[DATAFUSION_SETTINGS_HEADER].to_str().unwrap();
+        assert_eq!(
+            sent,
+            r#"{"datafusion.execution.batch_size":"100","datafusion.execution.collect_statistics":"false"}"#
+        );
+    }
 }

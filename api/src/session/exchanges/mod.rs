@@ -5,6 +5,7 @@
 //! their exact number: joins that come after are planned with what was measured. Rows that the user asked to persist
 //! ([`PersistNode`]) are computed by the first query that needs them, in the same way, and read by the others.
 
+mod attempt;
 mod cut;
 mod directory;
 
@@ -12,24 +13,23 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner as _;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
+use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt as _;
 use tracing::{info, warn};
 use weir_connectors::ObjectStores;
 use weir_connectors::exchange::Exchange;
 use weir_plan::estimate::{estimated_bytes, read_bytes};
-use weir_plan::joins::{NoBroadcasts, is_broadcast_too_large};
 use weir_plan::logical::{PersistNode, WeirQueryPlanner, WriteNode};
 use weir_plan::manifest::collect_manifest;
 use weir_plan::partitioning::{RangeBounds, RangeNode};
-use weir_plan::{Error, Result, Settings, causes};
+use weir_plan::{Error, Result, Settings};
 
 use super::Master;
 use super::cluster::{Executors, Turn, complete};
+pub(crate) use attempt::{Attempt, Joins};
 use cut::{candidates, node_at, replaced, shuffles};
 use directory::Directory;
 
@@ -56,10 +56,6 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    pub(crate) fn state(&self) -> &SessionState {
-        &self.state
-    }
-
     pub(crate) fn parts(&self) -> &[Arc<dyn ExecutionPlan>] {
         &self.parts
     }
@@ -69,97 +65,13 @@ impl Prepared {
         self.turn = None;
     }
 
-    /// The plan of an attempt at the rest, on those that live now.
+    /// An attempt at the rest, on those that live now.
     ///
     /// # Errors
     /// `InvalidPlan` when it cannot be planned.
-    pub(crate) async fn physical(&self, joins: Joins) -> Result<Arc<dyn ExecutionPlan>> {
-        physical(&self.state, &self.plan, joins).await
+    pub(crate) async fn attempt(&self, joins: Joins) -> Result<Attempt> {
+        Attempt::plan(&self.state, &self.plan, joins).await
     }
-}
-
-/// How an attempt may join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Joins {
-    /// As the planner chooses.
-    Chosen,
-    /// Nothing is broadcast but where a join has no other way: a side turned out too large.
-    NotBroadcast,
-    /// What would be shuffled into hash tables, which cannot spill, is sorted: one did not fit the memory.
-    Sorted,
-    /// Nor is anything broadcast: the hash table may have been that of such a join.
-    OnlySorted,
-}
-
-impl Joins {
-    /// How to try again after `error`, and what the query then does; none if that does not help.
-    fn instead(self, error: &Error) -> Option<(Self, &'static str)> {
-        if is_broadcast_too_large(error) {
-            let instead = match self {
-                Self::Chosen => Self::NotBroadcast,
-                Self::Sorted => Self::OnlySorted,
-                Self::NotBroadcast | Self::OnlySorted => return None,
-            };
-            return Some((instead, "broadcasts nothing"));
-        }
-        let exhausted = causes(error).any(|cause| {
-            let text = cause.to_string();
-            text.contains("Resources exhausted") && text.contains(HASH_TABLE)
-        });
-        match self {
-            _ if !exhausted => None,
-            Self::Chosen => Some((Self::Sorted, "sorts what it would shuffle and join")),
-            Self::NotBroadcast | Self::Sorted => {
-                Some((Self::OnlySorted, "sorts all that it joins"))
-            }
-            Self::OnlySorted => None,
-        }
-    }
-
-    fn broadcasts(self) -> bool {
-        matches!(self, Self::Chosen | Self::Sorted)
-    }
-
-    fn sorts(self) -> bool {
-        matches!(self, Self::Sorted | Self::OnlySorted)
-    }
-}
-
-/// Of a query that ran out of memory: a quarter of what is usual.
-const SORTED_BATCH_ROWS: usize = 2048;
-
-/// DataFusion's name of the memory that the hash table of a join takes. It arrives from executors as text.
-const HASH_TABLE: &str = "HashJoinInput";
-
-async fn physical(
-    state: &SessionState,
-    optimized: &LogicalPlan,
-    joins: Joins,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let planner = state.query_planner();
-    if joins == Joins::Chosen {
-        return Ok(planner.create_physical_plan(optimized, state).await?);
-    }
-    let mut state = state.clone();
-    let config = state.config_mut();
-    if !joins.broadcasts() {
-        config.set_extension(Arc::new(NoBroadcasts));
-        let optimizer = &mut config.options_mut().optimizer;
-        optimizer.hash_join_single_partition_threshold = 0;
-        optimizer.hash_join_single_partition_threshold_rows = 0;
-    }
-    if joins.sorts() {
-        let options = config.options_mut();
-        options.optimizer.prefer_hash_join = false;
-        let execution = &mut options.execution;
-        // In one partition, every join has a hash table.
-        execution.target_partitions = execution.target_partitions.max(2);
-        // Sorts and what is between them hold a few batches each, whatever they spill.
-        if usize::from(execution.batch_size) > SORTED_BATCH_ROWS {
-            execution.batch_size = ConfigNonZeroUsize::try_new(SORTED_BATCH_ROWS)?;
-        }
-    }
-    Ok(planner.create_physical_plan(optimized, &state).await?)
 }
 
 /// The plan as it would be in one process: planned, but not distributed.
@@ -313,8 +225,7 @@ impl Exchanges {
         while let Some(node) = RangeNode::lowest_in(&plan)? {
             let keys = state.optimize(&node.keys()?)?;
             let attempt = async |joins| {
-                let keys = physical(state, &keys, joins).await?;
-                let mut keys = execute_stream(keys, state.task_ctx())?;
+                let mut keys = Attempt::plan(state, &keys, joins).await?.rows()?;
                 let mut sample = node.sample();
                 while let Some(batch) = keys.try_next().await? {
                     sample.add(batch.columns())?;
@@ -379,9 +290,9 @@ impl Exchanges {
         let write = WriteNode::plan(exchange.write_step(), part.clone())?;
         let write = &write;
         let attempt = async |joins| {
-            let plan = physical(state, write, joins).await?;
-            let rows = collect(Arc::clone(&plan), state.task_ctx()).await?;
-            Ok((collect_manifest(&rows)?, plan))
+            let attempt = Attempt::plan(state, write, joins).await?;
+            let rows = attempt.collect().await?;
+            Ok((collect_manifest(&rows)?, attempt.into_plan()))
         };
         let (written, executed) = self.complete(attempt).await?;
         info!(
