@@ -14,6 +14,7 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use prost::Message;
 use weir_proto::nodes::ExtensionNode;
 
+use crate::compact::CompactCodec;
 use crate::error::{Error, Result};
 use crate::functions::registry;
 use crate::joins::{BroadcastLimitCodec, SaltCodec};
@@ -59,6 +60,7 @@ impl WeirCodec {
         nodes.push(Arc::new(PartitionsCodec));
         nodes.push(Arc::new(CoalesceCodec));
         nodes.push(Arc::new(SmallPartitionsCodec));
+        nodes.push(Arc::new(CompactCodec));
         Self { nodes }
     }
 }

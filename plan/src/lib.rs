@@ -5,6 +5,7 @@
 //! `ExecutionPlan` with a [`NodeCodec`], so that nothing knows under which master it runs.
 
 pub mod codec;
+pub mod compact;
 pub mod dead_letters;
 pub mod error;
 pub mod estimate;

@@ -4,12 +4,16 @@
 //! a consumer, and takes as many runs at once as it gets memory for: the sort of the next partition, which still takes
 //! rows, then has none left to go on with, and the query fails. Given less, a merge takes fewer runs at a time.
 //!
+//! What can spill and has nothing yet is given its first batch while the pool as a whole has room, be it more than its share: it has nothing
+//! to spill, and would fail. For that, and for merges, a quarter of the pool is not given to what could spill instead.
+//!
 //! Rows between the partitions of one process have memory of their own, a quarter as much again, so that they wait on disk only where many
-//! do; their shares of the pool stay free for merges. `RepartitionExec` of DataFusion 55 can wait forever for what two of its inputs wrote there at once
+//! do. `RepartitionExec` of DataFusion 55 can wait forever for what two of its inputs wrote there at once
 //! (apache/datafusion#24883, mended after 55.2), and would write all of it where sorts and aggregations have filled a pool.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{
@@ -36,6 +40,8 @@ pub struct FairPool {
     pool: FairSpillPool,
     exchanges: GreedyMemoryPool,
     bytes: usize,
+    /// Held while what [`FairSpillPool`] refused is given after all.
+    exceptions: Mutex<()>,
     merges: AtomicUsize,
 }
 
@@ -47,6 +53,7 @@ impl FairPool {
             pool: FairSpillPool::new(bytes),
             exchanges: GreedyMemoryPool::new(bytes / 4),
             bytes,
+            exceptions: Mutex::new(()),
             merges: AtomicUsize::new(0),
         }
     }
@@ -56,6 +63,24 @@ impl FairPool {
             true => &self.exchanges,
             false => &self.pool,
         }
+    }
+
+    /// More for one that can spill what it has: a quarter of the pool stays free for merges, and for who has nothing yet.
+    fn grow_spilling(
+        &self,
+        reservation: &MemoryReservation,
+        additional: usize,
+    ) -> Result<(), DataFusionError> {
+        let all = self.pool.reserved().saturating_add(additional);
+        let most = self.bytes - self.bytes / 4;
+        if all <= most {
+            return self.pool.try_grow(reservation, additional);
+        }
+        Err(DataFusionError::ResourcesExhausted(format!(
+            "{} has {} bytes and asks for {additional} more; with them, {all} bytes are reserved, of which {most} are for what can spill",
+            reservation.consumer().name(),
+            reservation.size()
+        )))
     }
 
     /// An even share for each merge, and one for all else; but more than a sort reserves: less would end those that have
@@ -89,13 +114,13 @@ impl MemoryPool for FairPool {
     fn register(&self, consumer: &MemoryConsumer) {
         self.merges
             .fetch_add(usize::from(is_merge(consumer)), Ordering::Relaxed);
-        self.pool.register(consumer);
+        self.pool_of(consumer).register(consumer);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         self.merges
             .fetch_sub(usize::from(is_merge(consumer)), Ordering::Relaxed);
-        self.pool.unregister(consumer);
+        self.pool_of(consumer).unregister(consumer);
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
@@ -122,8 +147,29 @@ impl MemoryPool for FairPool {
                 reservation.size()
             )));
         }
-        let pool = self.pool_of(reservation.consumer());
-        pool.try_grow(reservation, additional)
+        let consumer = reservation.consumer();
+        if is_exchange(consumer) {
+            return self.exchanges.try_grow(reservation, additional);
+        }
+        if !consumer.can_spill() {
+            return self.pool.try_grow(reservation, additional);
+        }
+        if reservation.size() > 0 {
+            return self.grow_spilling(reservation, additional);
+        }
+        let refused = match self.pool.try_grow(reservation, additional) {
+            Ok(()) => return Ok(()),
+            Err(refused) => refused,
+        };
+        let _one = self
+            .exceptions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match self.pool.reserved().saturating_add(additional) <= self.bytes {
+            true => self.pool.grow(reservation, additional),
+            false => return Err(refused),
+        }
+        Ok(())
     }
 
     fn reserved(&self) -> usize {

@@ -14,6 +14,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _}
 
 use super::persist::PersistPlanner;
 use super::write::WritePlanner;
+use crate::compact::{CompactSorts, compacted};
 use crate::joins::{Chosen, DecidedJoins, HintPlanner, Rules, decide, split_at_joins};
 use crate::partitioning::{
     RepartitionNode, RepartitionPlanner, SmallPartitions, exchanged, without_small,
@@ -62,6 +63,9 @@ impl WeirQueryPlanner {
         let mut plan = exchanged(plan)?;
         if let Some(small) = state.config().get_extension::<SmallPartitions>() {
             plan = without_small(plan, *small)?;
+        }
+        if state.config().get_extension::<CompactSorts>().is_some() {
+            plan = compacted(plan)?;
         }
         Ok((plan, decided.joins))
     }

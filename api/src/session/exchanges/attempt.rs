@@ -6,6 +6,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
+use weir_plan::compact::CompactSorts;
 use weir_plan::joins::{NoBroadcasts, is_broadcast_too_large};
 use weir_plan::{Error, Result, causes};
 
@@ -93,9 +94,10 @@ impl Attempt {
             let options = config.options_mut();
             options.optimizer.prefer_hash_join = false;
             // In one partition, every join has a hash table.
-            let execution = &mut options.execution;
-            execution.target_partitions = execution.target_partitions.max(2);
+            let partitions = &mut options.execution.target_partitions;
+            *partitions = (*partitions).max(2);
             // Sorts and what is between them hold a few batches each, whatever they spill.
+            config.set_extension(Arc::new(CompactSorts));
             if config.batch_size() > SORTED_BATCH_ROWS {
                 set_batch_rows(config, SORTED_BATCH_ROWS)?;
             }
