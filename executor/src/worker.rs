@@ -12,7 +12,7 @@ use datafusion_distributed::{
     WorkerPlanRewriteEventResponse, WorkerQueryContext, WorkerSessionBuilder,
 };
 use weir_connectors::node_codecs;
-use weir_plan::memory_pool::sort_reservation_bytes;
+use weir_plan::memory_pool::set_spilling;
 use weir_plan::schema_registry::RegistryOfSession;
 use weir_plan::settings::operator_memory_bytes;
 use weir_plan::{Error, TaskSlot, WeirCodec};
@@ -96,10 +96,11 @@ impl WorkerSessionBuilder for TaskSession {
         let runtime = builder.runtime_env().get_or_insert_default();
         let limit = runtime.memory_pool.memory_limit();
         let config = builder.config().get_or_insert_default();
-        if let MemoryLimit::Finite(bytes) = limit {
-            let reserved = &mut config.options_mut().execution.sort_spill_reservation_bytes;
-            *reserved = sort_reservation_bytes(bytes);
-        }
+        let bytes = match limit {
+            MemoryLimit::Finite(bytes) => Some(bytes),
+            MemoryLimit::Infinite | MemoryLimit::Unknown => None,
+        };
+        set_spilling(config.options_mut(), bytes)?;
         if let Some(settings) = headers.get(DATAFUSION_SETTINGS_HEADER) {
             let settings: std::collections::BTreeMap<String, String> =
                 serde_json::from_slice(settings.as_bytes()).map_err(|error| {

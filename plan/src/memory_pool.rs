@@ -8,14 +8,16 @@
 //! to spill, and would fail. For that, and for merges, a quarter of the pool is not given to what could spill instead.
 //!
 //! Rows between the partitions of one process have memory of their own, a quarter as much again, so that they wait on disk only where many
-//! do. `RepartitionExec` of DataFusion 55 can wait forever for what two of its inputs wrote there at once
-//! (apache/datafusion#24883, mended after 55.2), and would write all of it where sorts and aggregations have filled a pool.
+//! do: of a pool that sorts and aggregations have filled, they would get nothing. `RepartitionExec` of DataFusion 55 can wait forever for
+//! what two of its inputs write into files at once (apache/datafusion#24883, mended after 55.2), but not where each batch is a file of its
+//! own: [`set_spilling`].
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use datafusion::common::DataFusionError;
+use datafusion::common::config::{ConfigNonZeroUsize, ConfigOptions};
 use datafusion::execution::memory_pool::{
     FairSpillPool, GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
@@ -26,9 +28,25 @@ const MERGE: &str = "ExternalSorterMerge";
 /// What a sort reserves of a pool of `pool_bytes` for its merge before it has rows
 /// (`datafusion.execution.sort_spill_reservation_bytes`): the library's 10 MB, or less where the sorts of a query, a dozen
 /// and more, would reserve all there is.
-#[must_use]
-pub fn sort_reservation_bytes(pool_bytes: usize) -> usize {
+fn sort_reservation_bytes(pool_bytes: usize) -> usize {
     (pool_bytes / 32).clamp(1 << 20, 10 << 20)
+}
+
+/// Makes the settings of operators suit a pool of `pool_bytes`; none if it has no limit.
+///
+/// # Errors
+/// None is known.
+pub fn set_spilling(
+    options: &mut ConfigOptions,
+    pool_bytes: Option<usize>,
+) -> Result<(), DataFusionError> {
+    let execution = &mut options.execution;
+    if let Some(bytes) = pool_bytes {
+        execution.sort_spill_reservation_bytes = sort_reservation_bytes(bytes);
+    }
+    // Of rows between partitions: a file for each batch, so that none is open while another one is read.
+    execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(1)?;
+    Ok(())
 }
 
 /// How the library names rows that wait between partitions.

@@ -15,7 +15,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use weir_connectors::{ObjectStores, SchemaRegistryClient};
 use weir_plan::joins::{HintedRelations, ReducingJoinsFirst};
 use weir_plan::logical::WeirQueryPlanner;
-use weir_plan::memory_pool::{FairPool, sort_reservation_bytes};
+use weir_plan::memory_pool::{FairPool, set_spilling};
 use weir_plan::schema_registry::RegistryOfSession;
 use weir_plan::settings::{
     EXECUTOR_CORES, EXECUTOR_INSTANCES, EXECUTOR_MEMORY, QUEUE_TIMEOUT, SettingSpec,
@@ -262,8 +262,7 @@ fn context(
         config.set_extension(Arc::new(small));
     }
     let limit = settings.memory_limit_bytes(machine_memory_bytes())?;
-    config.options_mut().execution.sort_spill_reservation_bytes =
-        sort_reservation_bytes(operator_memory_bytes(limit));
+    set_spilling(config.options_mut(), Some(operator_memory_bytes(limit)))?;
     let registry = RegistryOfSession::new(registry.map(|registry| Arc::clone(registry) as _));
     config.options_mut().extensions.insert(registry);
     for (key, value) in settings.datafusion() {
