@@ -45,6 +45,17 @@ pub enum Recovery {
     Commit(OffsetsEntry, PreparedEntry),
 }
 
+impl Recovery {
+    /// The last batch, if any was ever planned.
+    #[must_use]
+    pub fn batch(&self) -> Option<&OffsetsEntry> {
+        match self {
+            Self::Fresh => None,
+            Self::Closed(batch) | Self::Rerun(batch) | Self::Commit(batch, _) => Some(batch),
+        }
+    }
+}
+
 /// What to do about a damaged entry of `commits`.
 const RECOMMIT: &str =
     "delete the entry: the batch is committed again, and the table skips what it holds";

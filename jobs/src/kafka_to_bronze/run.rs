@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
+use weir::datafusion::logical_expr::Expr;
 use weir::prelude::*;
-use weir::{DataStreamWriter, QueryListener, Result};
+use weir::quality::{Expectation, Expectations};
+use weir::{DataStreamWriter, ErrorKind, QueryListener, Result};
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, ValueAs};
+use super::decoding::{Decoding, ERROR};
 use super::{Drained, NAME, columns, dry_run};
 use crate::check_table::expectations;
 use crate::outcome::{Outcome, Status};
@@ -31,8 +34,11 @@ pub async fn run(
     };
     match started {
         Ok(Started::DryRun(outcome)) => (*outcome, None),
-        Ok(Started::Query(query)) => drain(query, stop).await,
-        Err(error) => (Outcome::failed(&error), Some(error.kind())),
+        Ok(Started::Query(query)) => drain(&arguments, query, stop).await,
+        Err(error) => {
+            let error = advised(&arguments, error);
+            (Outcome::failed(&error), Some(error.kind()))
+        }
     }
 }
 
@@ -70,17 +76,19 @@ async fn bronze(session: &Session, arguments: &Arguments) -> Result<DataStreamWr
         .options(arguments.source_options()?)
         .load()
         .await?;
-    let rows = records.select(columns::bronze(
-        arguments.value_as,
-        arguments.include_headers,
-        &load_date,
-    )?)?;
-    let writer = match &arguments.expect {
-        None => rows.write_stream(),
-        Some(suite) => {
-            let rules = expectations(suite, &rows)?;
-            rows.write_stream().expectations(rules)
+    let decoding = Decoding::of(arguments)?;
+    let value_as = match decoding {
+        Some(_) => arguments.value_as,
+        None => Some(arguments.value_as.unwrap_or(ValueAs::String)),
+    };
+    let bronze = columns::bronze(value_as, arguments.include_headers, &load_date)?;
+    let writer = match decoding {
+        None => {
+            let rows = records.select(bronze)?;
+            let rules = rules(arguments, &rows, false)?;
+            ruled(rows.write_stream(), rules)
         }
+        Some(decoding) => decoded(session, arguments, records, decoding, bronze).await?,
     };
     Ok(writer
         .query_name(NAME)
@@ -93,7 +101,73 @@ async fn bronze(session: &Session, arguments: &Arguments) -> Result<DataStreamWr
         .trigger(Trigger::AvailableNow))
 }
 
-async fn drain(query: StreamingQuery, stop: CancellationToken) -> Ended<Drained> {
+/// The rows of records whose values are decoded.
+async fn decoded(
+    session: &Session,
+    arguments: &Arguments,
+    records: DataFrame,
+    decoding: Decoding,
+    bronze: Vec<Expr>,
+) -> Result<DataStreamWriter> {
+    let Some((reader, subject)) = decoding.reader() else {
+        let rows = decoding.rows(records, None, &bronze)?;
+        let rules = rules(arguments, &rows, true)?;
+        return Ok(ruled(rows.write_stream(), rules).without_columns([ERROR]));
+    };
+    let reader = reader.clone();
+    let place = |error: weir::Error| error.context(format!("--subject {subject}"));
+    let registry = session.schema_registry().map_err(place)?;
+    let newest = match arguments.subject_version {
+        Some(version) => registry.version(subject, version).await,
+        None => registry.latest_version(subject).await,
+    };
+    let newest = newest.map_err(place)?;
+    let rows = decoding.rows(records.clone(), Some(&newest.schema), &bronze);
+    let rules = rules(arguments, &rows.map_err(place)?, true)?;
+    let writer = records
+        .write_stream()
+        .reader_schema(reader, move |records, schema| {
+            decoding.rows(records, Some(schema), &bronze)
+        });
+    Ok(ruled(writer, rules).without_columns([ERROR]))
+}
+
+/// The rules of `rows`: that values can be decoded, and those of `--expect`, about what was.
+fn rules(arguments: &Arguments, rows: &DataFrame, decoded: bool) -> Result<Vec<Expectation>> {
+    let bad = decoded.then(|| col(ERROR));
+    let mut rules = Vec::new();
+    if decoded {
+        rules.push(Decoding::rule(arguments.has_dead_letters()));
+    }
+    if let Some(suite) = &arguments.expect {
+        rules.extend(expectations(suite, rows, bad.as_ref())?);
+    }
+    Ok(rules)
+}
+
+fn ruled(writer: DataStreamWriter, rules: Vec<Expectation>) -> DataStreamWriter {
+    match rules.is_empty() {
+        true => writer,
+        false => writer.expectations(Expectations::new(rules)),
+    }
+}
+
+/// What the arguments can do about schemas that do not go together.
+fn advised(arguments: &Arguments, error: weir::Error) -> weir::Error {
+    match &arguments.subject {
+        Some(subject) if error.kind() == ErrorKind::SchemaMismatch => error.context(format!(
+            "--subject {subject} (--subject-version N reads with an older version; --on-breaking-schema keep makes of what does not fit \
+             that one bad records, null writes null for what is gone)"
+        )),
+        _ => error,
+    }
+}
+
+async fn drain(
+    arguments: &Arguments,
+    query: StreamingQuery,
+    stop: CancellationToken,
+) -> Ended<Drained> {
     let ended = {
         let ended = query.await_termination();
         tokio::pin!(ended);
@@ -105,6 +179,7 @@ async fn drain(query: StreamingQuery, stop: CancellationToken) -> Ended<Drained>
             }
         }
     };
+    let ended = ended.map_err(|error| advised(arguments, error));
     let kind = ended.as_ref().err().map(weir::Error::kind);
     let summary = query.summary();
     let mut outcome = match &ended {

@@ -1,0 +1,431 @@
+//! Streams that are read with a subject's schema: which version that is, and what a newer one may change.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::LogicalPlan;
+use tracing::{info, warn};
+use weir_connectors::SubjectVersion;
+use weir_plan::dead_letters::LetterRule;
+use weir_plan::functions::PinnedParameters;
+use weir_plan::functions::ddl::type_name;
+use weir_plan::{Error, ErrorKind, RegisteredSchema, Result};
+use weir_streaming::EvolvingRows;
+
+use crate::dataframe::DataFrame;
+use crate::quality::{Expectations, ruled};
+
+/// Which version of a subject of the session's schema registry a stream's records are read with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReaderSchema {
+    subject: String,
+    version: Option<u32>,
+    breaking: BreakingChange,
+}
+
+/// What becomes of a stream when the newest version of its subject does not go on from the one it was read with: it has no
+/// field for a column, or one of another type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BreakingChange {
+    /// The query ends, naming column, types and versions, before a batch is planned with it.
+    #[default]
+    Fail,
+    /// The stream goes on with the version it had, and looks again later: a record that cannot be read with that is bad, for the rules to
+    /// tell.
+    Keep,
+    /// A column that is gone is null from then on, as in Spark. Another type still ends the query.
+    Null,
+}
+
+impl ReaderSchema {
+    /// The newest version there is: of a drain (`Trigger::AvailableNow`, `Once`) when it starts, otherwise of each batch when it is planned.
+    #[must_use]
+    pub fn newest(subject: impl Into<String>) -> Self {
+        Self {
+            subject: subject.into(),
+            version: None,
+            breaking: BreakingChange::Fail,
+        }
+    }
+
+    /// Version `version`, from 1, whatever comes after it.
+    #[must_use]
+    pub fn version(subject: impl Into<String>, version: u32) -> Self {
+        Self {
+            version: Some(version),
+            ..Self::newest(subject)
+        }
+    }
+
+    /// What is done about a version that does not go on from the last.
+    #[must_use]
+    pub fn on_breaking_change(mut self, breaking: BreakingChange) -> Self {
+        self.breaking = breaking;
+        self
+    }
+}
+
+/// Makes rows of the stream's records and the reader's schema.
+pub(crate) type MakeRows =
+    Arc<dyn Fn(DataFrame, &RegisteredSchema) -> Result<DataFrame> + Send + Sync>;
+
+/// The rows of a stream that is read with a [`ReaderSchema`].
+pub(crate) struct SubjectRows {
+    records: DataFrame,
+    reader: ReaderSchema,
+    make: MakeRows,
+    rules: Option<Expectations>,
+    hidden: Vec<String>,
+    /// Whether dead letters have a place.
+    letters: bool,
+    /// As the query started.
+    start: SubjectVersion,
+    /// The rows that were made last: plans of one version keep what they know of writers.
+    made: Mutex<Option<(SubjectVersion, LogicalPlan)>>,
+}
+
+impl SubjectRows {
+    /// Asks the registry for the version that is read with now.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a session without a registry; `NotFound`, `Unavailable` and `PermissionDenied` as the registry says.
+    pub(crate) async fn start(
+        records: DataFrame,
+        reader: ReaderSchema,
+        make: MakeRows,
+    ) -> Result<Self> {
+        let start = ask(&records, &reader).await?;
+        Ok(Self {
+            records,
+            reader,
+            make,
+            rules: None,
+            hidden: Vec::new(),
+            letters: false,
+            start,
+            made: Mutex::default(),
+        })
+    }
+
+    /// With `rules` that tell the rows apart.
+    pub(crate) fn with_rules(
+        mut self,
+        rules: Option<Expectations>,
+        hidden: Vec<String>,
+        letters: bool,
+    ) -> Self {
+        self.rules = rules;
+        self.hidden = hidden;
+        self.letters = letters;
+        self
+    }
+
+    /// The plan of the version that the query starts with, and the rules in it.
+    pub(crate) fn first_plan(&self) -> Result<(LogicalPlan, Option<Vec<LetterRule>>)> {
+        self.made(&self.start)
+    }
+
+    fn key(&self) -> String {
+        format!("schemaRegistry.subject.{}", self.reader.subject)
+    }
+
+    fn rows(&self, version: &SubjectVersion) -> Result<DataFrame> {
+        let rows = (self.make)(self.records.clone(), &version.schema);
+        rows.map_err(|error| error.context(shown(version)))
+    }
+
+    fn made(&self, version: &SubjectVersion) -> Result<(LogicalPlan, Option<Vec<LetterRule>>)> {
+        let rows = self.rows(version)?;
+        ruled(&rows, self.rules.as_ref(), &self.hidden, self.letters)
+    }
+
+    /// What was logged of the reader's schema, if anything was. A version that the program names counts, whatever was logged: of a batch
+    /// that is not prepared nothing is in the table yet.
+    fn logged(&self, parameters: &PinnedParameters) -> Result<Option<SubjectVersion>> {
+        let Some(text) = parameters.get(&self.key()) else {
+            return Ok(None);
+        };
+        let logged = serde_json::from_str(text).map_err(|error| {
+            Error::new(
+                ErrorKind::CorruptCheckpoint,
+                format!(
+                    "the checkpoint's parameter {:?} is no version of a subject",
+                    self.key()
+                ),
+            )
+            .with_source(error)
+        });
+        logged.map(Some)
+    }
+
+    fn of(&self, parameters: &PinnedParameters) -> Result<SubjectVersion> {
+        Ok(match self.reader.version {
+            Some(_) => self.start.clone(),
+            None => self
+                .logged(parameters)?
+                .unwrap_or_else(|| self.start.clone()),
+        })
+    }
+
+    /// The version to go on with.
+    fn after(&self, last: SubjectVersion, next: SubjectVersion) -> Result<SubjectVersion> {
+        if last == next {
+            return Ok(next);
+        }
+        let before = match self.rows(&last) {
+            Ok(rows) => rows,
+            // Another program made them: its columns may be others.
+            Err(error) => {
+                info!(%error, "the last batch's rows cannot be made again to compare them");
+                return Ok(next);
+            }
+        };
+        let after = self.rows(&next)?;
+        let broken = breaks(before.schema().as_arrow(), after.schema().as_arrow());
+        let gone_only = broken.iter().all(|change| change.to.is_none());
+        match (broken.first(), self.reader.breaking) {
+            (None, _) => {
+                info!(
+                    "records are read with {}, before with {}",
+                    shown(&next),
+                    shown(&last)
+                );
+                Ok(next)
+            }
+            (Some(change), BreakingChange::Keep) => {
+                warn!(
+                    "records are still read with {}: in {} {change}",
+                    shown(&last),
+                    shown(&next)
+                );
+                Ok(last)
+            }
+            (Some(change), BreakingChange::Null) if gone_only => {
+                warn!("in {} {change}: it is null from now on", shown(&next));
+                Ok(next)
+            }
+            (Some(_), BreakingChange::Fail | BreakingChange::Null) => {
+                let list: Vec<String> = broken.iter().map(ToString::to_string).collect();
+                Err(Error::new(
+                    ErrorKind::SchemaMismatch,
+                    format!(
+                        "{} does not go on from version {}: {}; keep reading with version {}, or register a version that has what was there",
+                        shown(&next),
+                        last.version,
+                        list.join("; "),
+                        last.version
+                    ),
+                ))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl EvolvingRows for SubjectRows {
+    async fn next(&self, last: Option<&PinnedParameters>) -> Result<PinnedParameters> {
+        let next = match self.reader.version {
+            Some(_) => self.start.clone(),
+            None => ask(&self.records, &self.reader).await?,
+        };
+        let last = match last {
+            Some(last) => self.logged(last)?,
+            None => None,
+        };
+        let next = match last {
+            Some(last) => self.after(last, next)?,
+            None => next,
+        };
+        let text = serde_json::to_string(&next).map_err(|error| {
+            Error::internal("a version of a subject has no JSON").with_source(error)
+        })?;
+        Ok([(self.key(), text)].into())
+    }
+
+    fn plan(&self, parameters: &PinnedParameters) -> Result<LogicalPlan> {
+        let version = self.of(parameters)?;
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, plan)) = made.as_ref()
+            && *of == version
+        {
+            return Ok(plan.clone());
+        }
+        let (plan, _) = self.made(&version)?;
+        *made = Some((version, plan.clone()));
+        Ok(plan)
+    }
+
+    fn describe(&self, parameters: &PinnedParameters) -> String {
+        match self.of(parameters) {
+            Ok(version) => format!("rows read with {}", shown(&version)),
+            Err(_) => format!("rows read with subject {:?}", self.reader.subject),
+        }
+    }
+}
+
+impl fmt::Debug for SubjectRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubjectRows")
+            .field("reader", &self.reader)
+            .field("start", &self.start)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn ask(records: &DataFrame, reader: &ReaderSchema) -> Result<SubjectVersion> {
+    let session = records.session();
+    let registry = session.schema_registry()?;
+    match reader.version {
+        Some(version) => registry.version(&reader.subject, version).await,
+        None => registry.latest_version(&reader.subject).await,
+    }
+}
+
+fn shown(version: &SubjectVersion) -> String {
+    format!(
+        "version {} of subject {:?} (schema id {})",
+        version.version, version.subject, version.id
+    )
+}
+
+/// A column that rows no longer have as they had it.
+#[derive(Debug, PartialEq, Eq)]
+struct Change {
+    path: String,
+    from: DataType,
+    /// `None`: it is gone.
+    to: Option<DataType>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = type_name(&self.from);
+        match &self.to {
+            None => write!(f, "column {:?} ({from}) is gone", self.path),
+            Some(to) => write!(
+                f,
+                "column {:?} is {} and was {from}",
+                self.path,
+                type_name(to)
+            ),
+        }
+    }
+}
+
+fn breaks(
+    before: &datafusion::arrow::datatypes::Schema,
+    after: &datafusion::arrow::datatypes::Schema,
+) -> Vec<Change> {
+    let mut found = Vec::new();
+    fields(before.fields(), after.fields(), "", &mut found);
+    found
+}
+
+fn fields(
+    before: &datafusion::arrow::datatypes::Fields,
+    after: &datafusion::arrow::datatypes::Fields,
+    parent: &str,
+    found: &mut Vec<Change>,
+) {
+    for field in before {
+        let path = match parent {
+            "" => field.name().clone(),
+            parent => format!("{parent}.{}", field.name()),
+        };
+        match after.find(field.name()) {
+            None => found.push(Change {
+                path,
+                from: field.data_type().clone(),
+                to: None,
+            }),
+            Some((_, next)) => types(field.data_type(), next.data_type(), path, found),
+        }
+    }
+}
+
+fn types(before: &DataType, after: &DataType, path: String, found: &mut Vec<Change>) {
+    match (before, after) {
+        (DataType::Struct(before), DataType::Struct(after)) => {
+            fields(before, after, &path, found);
+        }
+        (DataType::List(before), DataType::List(after)) => types(
+            before.data_type(),
+            after.data_type(),
+            format!("{path}.element"),
+            found,
+        ),
+        (DataType::Map(before, _), DataType::Map(after, _)) => {
+            types(before.data_type(), after.data_type(), path, found);
+        }
+        _ if widens(after, before) => {}
+        _ => found.push(Change {
+            path,
+            from: before.clone(),
+            to: Some(after.clone()),
+        }),
+    }
+}
+
+/// Whether every value of `from` is one of `to`, as a Delta write has it: it goes into a column of `to`.
+fn widens(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Float32, Float64, Int8, Int16, Int32, Int64};
+    from == to
+        || matches!(
+            (from, to),
+            (Int8, Int16 | Int32 | Int64)
+                | (Int16, Int32 | Int64)
+                | (Int32, Int64)
+                | (Float32, Float64)
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_plan::functions::ddl::parse_schema;
+
+    use super::*;
+
+    fn changes(before: &str, after: &str) -> Vec<String> {
+        let [before, after] = [before, after].map(|text| parse_schema(text).unwrap());
+        let found = breaks(&before, &after);
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn new_fields_and_narrower_numbers_go_on_and_what_is_gone_or_of_another_type_does_not() {
+        for (before, after) in [
+            ("a INT", "b STRING, a INT"),
+            ("a BIGINT, d DOUBLE", "a INT, d FLOAT"),
+            ("s STRUCT<a: INT>", "s STRUCT<a: INT, b: INT>"),
+            (
+                "l ARRAY<STRUCT<a: INT>>, m MAP<STRING, STRUCT<a: INT>>",
+                "l ARRAY<STRUCT<a: INT, b: INT>>, m MAP<STRING, STRUCT<b: INT, a: INT>>",
+            ),
+        ] {
+            assert!(changes(before, after).is_empty(), "{before} to {after}");
+        }
+        for (before, after, said) in [
+            ("a INT, b INT", "a INT", "column \"b\" (int) is gone"),
+            ("a INT", "a BIGINT", "column \"a\" is bigint and was int"),
+            (
+                "a DOUBLE",
+                "a STRING",
+                "column \"a\" is string and was double",
+            ),
+            (
+                "s STRUCT<a: INT>",
+                "s STRUCT<b: INT>",
+                "column \"s.a\" (int) is gone",
+            ),
+            (
+                "l ARRAY<STRUCT<a: INT>>",
+                "l ARRAY<STRUCT<b: INT>>",
+                "column \"l.element.a\" (int) is gone",
+            ),
+        ] {
+            assert_eq!(changes(before, after), [said], "{before} to {after}");
+        }
+    }
+}
