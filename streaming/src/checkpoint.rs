@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use weir_plan::functions::PinnedParameters;
 use weir_plan::{BatchId, Error, ErrorKind, QueryId, Result};
 
 use crate::log::{
@@ -413,6 +414,18 @@ impl Checkpoint {
             ),
         )
     }
+}
+
+/// What the last batch that was planned with the checkpoint in `store` was logged with, if there is one.
+///
+/// # Errors
+/// `CorruptCheckpoint` when its entry is damaged, `Storage` when it cannot be read.
+pub async fn last_parameters(store: &dyn CheckpointStore) -> Result<Option<PinnedParameters>> {
+    let Some(newest) = batches(store, OFFSETS).await?.last().copied() else {
+        return Ok(None);
+    };
+    let entry: Option<OffsetsEntry> = read(store, &format!("{OFFSETS}/{newest}")).await?;
+    Ok(entry.map(|entry| entry.parameters))
 }
 
 async fn batches(store: &dyn CheckpointStore, dir: &str) -> Result<BTreeSet<BatchId>> {

@@ -5,6 +5,7 @@ mod read;
 mod read_files;
 mod read_stream;
 mod reader_schema;
+mod schema_change;
 mod write;
 mod write_delta;
 mod write_files;

@@ -4,18 +4,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::LogicalPlan;
 use tracing::{info, warn};
 use weir_connectors::SubjectVersion;
 use weir_plan::dead_letters::LetterRule;
 use weir_plan::functions::PinnedParameters;
-use weir_plan::functions::ddl::type_name;
 use weir_plan::{Error, ErrorKind, RegisteredSchema, Result};
 use weir_streaming::EvolvingRows;
 
+use super::schema_change::breaks;
 use crate::dataframe::DataFrame;
-use crate::quality::{Expectations, ruled};
+use crate::quality::{RulesOf, ruled};
 
 /// Which version of a subject of the session's schema registry a stream's records are read with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,27 +75,35 @@ pub(crate) struct SubjectRows {
     records: DataFrame,
     reader: ReaderSchema,
     make: MakeRows,
-    rules: Option<Expectations>,
+    rules: Option<RulesOf>,
     hidden: Vec<String>,
     /// Whether dead letters have a place.
     letters: bool,
-    /// As the query started.
+    /// Of the last batch that was planned before the query started; without one, the newest then.
     start: SubjectVersion,
     /// The rows that were made last: plans of one version keep what they know of writers.
     made: Mutex<Option<(SubjectVersion, LogicalPlan)>>,
 }
 
 impl SubjectRows {
-    /// Asks the registry for the version that is read with now.
+    /// Goes on from `last`, what the last batch was logged with, if anything; or asks the registry for the version that is read with now.
     ///
     /// # Errors
-    /// `InvalidArgument` for a session without a registry; `NotFound`, `Unavailable` and `PermissionDenied` as the registry says.
+    /// `CorruptCheckpoint` for a version that was logged and cannot be understood; `InvalidArgument` for a session without a registry; `NotFound`, `Unavailable` and `PermissionDenied` as the registry says.
     pub(crate) async fn start(
         records: DataFrame,
         reader: ReaderSchema,
         make: MakeRows,
+        last: Option<&PinnedParameters>,
     ) -> Result<Self> {
-        let start = ask(&records, &reader).await?;
+        let logged = match (reader.version, last) {
+            (None, Some(last)) => logged(&reader, last)?,
+            _ => None,
+        };
+        let start = match logged {
+            Some(logged) => logged,
+            None => ask(&records, &reader).await?,
+        };
         Ok(Self {
             records,
             reader,
@@ -112,7 +119,7 @@ impl SubjectRows {
     /// With `rules` that tell the rows apart.
     pub(crate) fn with_rules(
         mut self,
-        rules: Option<Expectations>,
+        rules: Option<RulesOf>,
         hidden: Vec<String>,
         letters: bool,
     ) -> Self {
@@ -127,10 +134,6 @@ impl SubjectRows {
         self.made(&self.start)
     }
 
-    fn key(&self) -> String {
-        format!("schemaRegistry.subject.{}", self.reader.subject)
-    }
-
     fn rows(&self, version: &SubjectVersion) -> Result<DataFrame> {
         let rows = (self.make)(self.records.clone(), &version.schema);
         rows.map_err(|error| error.context(shown(version)))
@@ -141,32 +144,14 @@ impl SubjectRows {
         ruled(&rows, self.rules.as_ref(), &self.hidden, self.letters)
     }
 
-    /// What was logged of the reader's schema, if anything was. A version that the program names counts, whatever was logged: of a batch
-    /// that is not prepared nothing is in the table yet.
-    fn logged(&self, parameters: &PinnedParameters) -> Result<Option<SubjectVersion>> {
-        let Some(text) = parameters.get(&self.key()) else {
-            return Ok(None);
-        };
-        let logged = serde_json::from_str(text).map_err(|error| {
-            Error::new(
-                ErrorKind::CorruptCheckpoint,
-                format!(
-                    "the checkpoint's parameter {:?} is no version of a subject",
-                    self.key()
-                ),
-            )
-            .with_source(error)
-        });
-        logged.map(Some)
-    }
-
+    /// What a batch with `parameters` is read with. A version that the program names counts, whatever was logged: of a batch that is not
+    /// prepared, nothing is in the table yet.
     fn of(&self, parameters: &PinnedParameters) -> Result<SubjectVersion> {
-        Ok(match self.reader.version {
-            Some(_) => self.start.clone(),
-            None => self
-                .logged(parameters)?
-                .unwrap_or_else(|| self.start.clone()),
-        })
+        let logged = match self.reader.version {
+            Some(_) => None,
+            None => logged(&self.reader, parameters)?,
+        };
+        Ok(logged.unwrap_or_else(|| self.start.clone()))
     }
 
     /// The version to go on with.
@@ -231,7 +216,7 @@ impl EvolvingRows for SubjectRows {
             None => ask(&self.records, &self.reader).await?,
         };
         let last = match last {
-            Some(last) => self.logged(last)?,
+            Some(last) => logged(&self.reader, last)?,
             None => None,
         };
         let next = match last {
@@ -241,7 +226,7 @@ impl EvolvingRows for SubjectRows {
         let text = serde_json::to_string(&next).map_err(|error| {
             Error::internal("a version of a subject has no JSON").with_source(error)
         })?;
-        Ok([(self.key(), text)].into())
+        Ok([(key(&self.reader), text)].into())
     }
 
     fn plan(&self, parameters: &PinnedParameters) -> Result<LogicalPlan> {
@@ -274,6 +259,23 @@ impl fmt::Debug for SubjectRows {
     }
 }
 
+/// The parameter of a batch that holds its version.
+fn key(reader: &ReaderSchema) -> String {
+    format!("schemaRegistry.subject.{}", reader.subject)
+}
+
+/// What was logged of the reader's schema, if anything was.
+fn logged(reader: &ReaderSchema, parameters: &PinnedParameters) -> Result<Option<SubjectVersion>> {
+    let key = key(reader);
+    let Some(text) = parameters.get(&key) else {
+        return Ok(None);
+    };
+    serde_json::from_str(text).map(Some).map_err(|error| {
+        let what = format!("the checkpoint's parameter {key:?} is no version of a subject");
+        Error::new(ErrorKind::CorruptCheckpoint, what).with_source(error)
+    })
+}
+
 async fn ask(records: &DataFrame, reader: &ReaderSchema) -> Result<SubjectVersion> {
     let session = records.session();
     let registry = session.schema_registry()?;
@@ -288,144 +290,4 @@ fn shown(version: &SubjectVersion) -> String {
         "version {} of subject {:?} (schema id {})",
         version.version, version.subject, version.id
     )
-}
-
-/// A column that rows no longer have as they had it.
-#[derive(Debug, PartialEq, Eq)]
-struct Change {
-    path: String,
-    from: DataType,
-    /// `None`: it is gone.
-    to: Option<DataType>,
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let from = type_name(&self.from);
-        match &self.to {
-            None => write!(f, "column {:?} ({from}) is gone", self.path),
-            Some(to) => write!(
-                f,
-                "column {:?} is {} and was {from}",
-                self.path,
-                type_name(to)
-            ),
-        }
-    }
-}
-
-fn breaks(
-    before: &datafusion::arrow::datatypes::Schema,
-    after: &datafusion::arrow::datatypes::Schema,
-) -> Vec<Change> {
-    let mut found = Vec::new();
-    fields(before.fields(), after.fields(), "", &mut found);
-    found
-}
-
-fn fields(
-    before: &datafusion::arrow::datatypes::Fields,
-    after: &datafusion::arrow::datatypes::Fields,
-    parent: &str,
-    found: &mut Vec<Change>,
-) {
-    for field in before {
-        let path = match parent {
-            "" => field.name().clone(),
-            parent => format!("{parent}.{}", field.name()),
-        };
-        match after.find(field.name()) {
-            None => found.push(Change {
-                path,
-                from: field.data_type().clone(),
-                to: None,
-            }),
-            Some((_, next)) => types(field.data_type(), next.data_type(), path, found),
-        }
-    }
-}
-
-fn types(before: &DataType, after: &DataType, path: String, found: &mut Vec<Change>) {
-    match (before, after) {
-        (DataType::Struct(before), DataType::Struct(after)) => {
-            fields(before, after, &path, found);
-        }
-        (DataType::List(before), DataType::List(after)) => types(
-            before.data_type(),
-            after.data_type(),
-            format!("{path}.element"),
-            found,
-        ),
-        (DataType::Map(before, _), DataType::Map(after, _)) => {
-            types(before.data_type(), after.data_type(), path, found);
-        }
-        _ if widens(after, before) => {}
-        _ => found.push(Change {
-            path,
-            from: before.clone(),
-            to: Some(after.clone()),
-        }),
-    }
-}
-
-/// Whether every value of `from` is one of `to`, as a Delta write has it: it goes into a column of `to`.
-fn widens(from: &DataType, to: &DataType) -> bool {
-    use DataType::{Float32, Float64, Int8, Int16, Int32, Int64};
-    from == to
-        || matches!(
-            (from, to),
-            (Int8, Int16 | Int32 | Int64)
-                | (Int16, Int32 | Int64)
-                | (Int32, Int64)
-                | (Float32, Float64)
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use weir_plan::functions::ddl::parse_schema;
-
-    use super::*;
-
-    fn changes(before: &str, after: &str) -> Vec<String> {
-        let [before, after] = [before, after].map(|text| parse_schema(text).unwrap());
-        let found = breaks(&before, &after);
-        found.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn new_fields_and_narrower_numbers_go_on_and_what_is_gone_or_of_another_type_does_not() {
-        for (before, after) in [
-            ("a INT", "b STRING, a INT"),
-            ("a BIGINT, d DOUBLE", "a INT, d FLOAT"),
-            ("s STRUCT<a: INT>", "s STRUCT<a: INT, b: INT>"),
-            (
-                "l ARRAY<STRUCT<a: INT>>, m MAP<STRING, STRUCT<a: INT>>",
-                "l ARRAY<STRUCT<a: INT, b: INT>>, m MAP<STRING, STRUCT<b: INT, a: INT>>",
-            ),
-        ] {
-            assert!(changes(before, after).is_empty(), "{before} to {after}");
-        }
-        for (before, after, said) in [
-            ("a INT, b INT", "a INT", "column \"b\" (int) is gone"),
-            ("a INT", "a BIGINT", "column \"a\" is bigint and was int"),
-            (
-                "a DOUBLE",
-                "a STRING",
-                "column \"a\" is string and was double",
-            ),
-            (
-                "s STRUCT<a: INT>",
-                "s STRUCT<b: INT>",
-                "column \"s.a\" (int) is gone",
-            ),
-            (
-                "l ARRAY<STRUCT<a: INT>>",
-                "l ARRAY<STRUCT<b: INT>>",
-                "column \"l.element.a\" (int) is gone",
-            ),
-        ] {
-            assert_eq!(changes(before, after), [said], "{before} to {after}");
-        }
-    }
 }

@@ -12,6 +12,7 @@ use weir_connectors::local_path::without_dots;
 use weir_plan::dead_letters::{LetterRule, LetterSink};
 use weir_plan::object_url::root_of;
 use weir_plan::{Error, Options, RegisteredSchema, Result, StreamSink as _};
+use weir_streaming::checkpoint::last_parameters;
 use weir_streaming::{
     Clock, Contract, DryRun, EvolvingRows, MAX_DLQ_RATE, OverRate, QueryListener, QuerySpec,
     StreamingQuery, SystemClock, Trigger, store,
@@ -20,7 +21,7 @@ use weir_streaming::{
 use super::format;
 use super::reader_schema::{MakeRows, ReaderSchema, SubjectRows};
 use crate::dataframe::DataFrame;
-use crate::quality::{Expectations, ruled};
+use crate::quality::{Expectations, RulesOf, ruled};
 
 const CHECKPOINT_LOCATION: &str = "checkpointLocation";
 
@@ -35,7 +36,7 @@ pub struct DataStreamWriter {
     trigger: Trigger,
     clock: Arc<dyn Clock>,
     listeners: Vec<Arc<dyn QueryListener>>,
-    expectations: Option<Expectations>,
+    expectations: Option<RulesOf>,
     hidden: Vec<String>,
     reader: Option<(ReaderSchema, MakeRows)>,
 }
@@ -80,8 +81,18 @@ impl DataStreamWriter {
     /// Rules of the rows. Each batch's rows are told apart as they are written, in the one pass over them: what breaks a rule is counted,
     /// left out, ends the query, or goes to the dead letters (options `dlqTable`, `dlqTopic`) before the other rows are committed.
     #[must_use]
-    pub fn expectations(mut self, rules: Expectations) -> Self {
-        self.expectations = Some(rules);
+    pub fn expectations(self, rules: Expectations) -> Self {
+        self.expectations_of(move |_| Ok(rules.clone()))
+    }
+
+    /// As [`Self::expectations`], with rules that are made of the rows: of each version of a [`Self::reader_schema`], whose columns may be
+    /// others. Their names, actions and texts are the same for each.
+    #[must_use]
+    pub fn expectations_of(
+        mut self,
+        rules: impl Fn(&DataFrame) -> Result<Expectations> + Send + Sync + 'static,
+    ) -> Self {
+        self.expectations = Some(Arc::new(rules));
         self
     }
 
@@ -209,7 +220,9 @@ impl DataStreamWriter {
         let place = letters.names_a_place();
         let (plan, rules, evolving) = match self.reader {
             Some((reader, make)) => {
-                let rows = SubjectRows::start(self.frame.clone(), reader, make).await?;
+                let last = last_parameters(checkpoint.as_ref()).await?;
+                let rows =
+                    SubjectRows::start(self.frame.clone(), reader, make, last.as_ref()).await?;
                 let rows = rows.with_rules(self.expectations, self.hidden, place);
                 let (plan, rules) = rows.first_plan()?;
                 (plan, rules, Some(Arc::new(rows) as Arc<dyn EvolvingRows>))

@@ -1,5 +1,7 @@
 //! Rules over the rows of a stream: the plan that tells rows apart where they are written.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
@@ -80,17 +82,20 @@ fn contracted(
     Ok(Contracted { plan, rules: specs })
 }
 
+/// The rules of rows.
+pub(crate) type RulesOf = Arc<dyn Fn(&DataFrame) -> Result<Expectations> + Send + Sync>;
+
 /// The plan of `rows` with `rules`, if there are any: as [`contracted`].
 pub(crate) fn ruled(
     rows: &DataFrame,
-    rules: Option<&Expectations>,
+    rules: Option<&RulesOf>,
     hidden: &[String],
     letters: bool,
 ) -> Result<(LogicalPlan, Option<Vec<LetterRule>>)> {
     match rules {
         None => Ok((rows.plan().clone(), None)),
         Some(rules) => {
-            let Contracted { plan, rules } = contracted(rules, rows, hidden, letters)?;
+            let Contracted { plan, rules } = contracted(&rules(rows)?, rows, hidden, letters)?;
             Ok((plan, Some(rules)))
         }
     }

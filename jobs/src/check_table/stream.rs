@@ -8,18 +8,17 @@ use super::row_checks::broken;
 use super::suite::{Check, Kind, Severity, Suite};
 use super::table::{Bound, Table};
 
-/// The checks of the suite at `path` as rules of `rows`: a row that breaks one of severity `error` is a dead letter, of another one it is
+/// The checks of `suite` as rules of `rows`: a row that breaks one of severity `error` is a dead letter, of another one it is
 /// counted, unless the check has an `action`. A row of which `bad` is not null is none of theirs.
 ///
 /// # Errors
-/// `InvalidArgument`, naming the suite and the check, for what is no suite, for a check that looks at more than one row, and for one that the
+/// `InvalidArgument`, naming the suite and the check, for a check that looks at more than one row, and for one that the
 /// rows do not fit.
 pub(crate) fn expectations(
-    path: &str,
+    suite: &Suite,
     rows: &DataFrame,
     bad: Option<&Expr>,
 ) -> Result<Vec<Expectation>> {
-    let suite = Suite::read(path)?;
     let table = Table {
         url: "of this stream".to_owned(),
         version: 0,

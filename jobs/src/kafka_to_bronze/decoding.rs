@@ -336,7 +336,7 @@ fn not_null(fields: &Fields, parents: &[String], found: &mut Vec<Vec<String>>) -
         match field.data_type() {
             DataType::Struct(fields) => not_null(fields, &path, found)?,
             data_type if has_not_null(data_type) => {
-                return Err(Error::unsupported(format!(
+                return Err(Error::invalid_argument(format!(
                     "--schema: NOT NULL within the array or map {:?} is not supported; leave it out there",
                     path.join(".")
                 )));

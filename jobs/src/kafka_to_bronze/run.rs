@@ -7,13 +7,13 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 use weir::datafusion::logical_expr::Expr;
 use weir::prelude::*;
-use weir::quality::{Expectation, Expectations};
+use weir::quality::Expectations;
 use weir::{DataStreamWriter, ErrorKind, QueryListener, Result};
 
 use super::arguments::{Arguments, ValueAs};
 use super::decoding::{Decoding, ERROR};
 use super::{Drained, NAME, columns, dry_run};
-use crate::check_table::expectations;
+use crate::check_table::{Suite, expectations};
 use crate::outcome::{Outcome, Status};
 use crate::program::Ended;
 
@@ -85,10 +85,15 @@ async fn bronze(session: &Session, arguments: &Arguments) -> Result<DataStreamWr
     let writer = match decoding {
         None => {
             let rows = records.select(bronze)?;
-            let rules = rules(arguments, &rows, false)?;
-            ruled(rows.write_stream(), rules)
+            match &arguments.expect {
+                None => rows.write_stream(),
+                Some(suite) => {
+                    let rules = expectations(&Suite::read(suite)?, &rows, None)?;
+                    rows.write_stream().expectations(Expectations::new(rules))
+                }
+            }
         }
-        Some(decoding) => decoded(session, arguments, records, decoding, bronze).await?,
+        Some(decoding) => decoded(session, arguments, records, decoding, bronze)?,
     };
     Ok(writer
         .query_name(NAME)
@@ -102,54 +107,35 @@ async fn bronze(session: &Session, arguments: &Arguments) -> Result<DataStreamWr
 }
 
 /// The rows of records whose values are decoded.
-async fn decoded(
+fn decoded(
     session: &Session,
     arguments: &Arguments,
     records: DataFrame,
     decoding: Decoding,
     bronze: Vec<Expr>,
 ) -> Result<DataStreamWriter> {
-    let Some((reader, subject)) = decoding.reader() else {
-        let rows = decoding.rows(records, None, &bronze)?;
-        let rules = rules(arguments, &rows, true)?;
-        return Ok(ruled(rows.write_stream(), rules).without_columns([ERROR]));
+    let writer = match decoding.reader() {
+        None => decoding.rows(records, None, &bronze)?.write_stream(),
+        Some((reader, subject)) => {
+            let registry = session.schema_registry();
+            registry.map_err(|error| error.context(format!("--subject {subject}")))?;
+            let reader = reader.clone();
+            let writer = records.write_stream();
+            writer.reader_schema(reader, move |records, schema| {
+                decoding.rows(records, Some(schema), &bronze)
+            })
+        }
     };
-    let reader = reader.clone();
-    let place = |error: weir::Error| error.context(format!("--subject {subject}"));
-    let registry = session.schema_registry().map_err(place)?;
-    let newest = match arguments.subject_version {
-        Some(version) => registry.version(subject, version).await,
-        None => registry.latest_version(subject).await,
+    let decodable = Decoding::rule(arguments.has_dead_letters());
+    let suite = arguments.expect.as_deref().map(Suite::read).transpose()?;
+    let rules = move |rows: &DataFrame| {
+        let mut rules = vec![decodable.clone()];
+        if let Some(suite) = &suite {
+            rules.extend(expectations(suite, rows, Some(&col(ERROR)))?);
+        }
+        Ok(Expectations::new(rules))
     };
-    let newest = newest.map_err(place)?;
-    let rows = decoding.rows(records.clone(), Some(&newest.schema), &bronze);
-    let rules = rules(arguments, &rows.map_err(place)?, true)?;
-    let writer = records
-        .write_stream()
-        .reader_schema(reader, move |records, schema| {
-            decoding.rows(records, Some(schema), &bronze)
-        });
-    Ok(ruled(writer, rules).without_columns([ERROR]))
-}
-
-/// The rules of `rows`: that values can be decoded, and those of `--expect`, about what was.
-fn rules(arguments: &Arguments, rows: &DataFrame, decoded: bool) -> Result<Vec<Expectation>> {
-    let bad = decoded.then(|| col(ERROR));
-    let mut rules = Vec::new();
-    if decoded {
-        rules.push(Decoding::rule(arguments.has_dead_letters()));
-    }
-    if let Some(suite) = &arguments.expect {
-        rules.extend(expectations(suite, rows, bad.as_ref())?);
-    }
-    Ok(rules)
-}
-
-fn ruled(writer: DataStreamWriter, rules: Vec<Expectation>) -> DataStreamWriter {
-    match rules.is_empty() {
-        true => writer,
-        false => writer.expectations(Expectations::new(rules)),
-    }
+    Ok(writer.expectations_of(rules).without_columns([ERROR]))
 }
 
 /// What the arguments can do about schemas that do not go together.

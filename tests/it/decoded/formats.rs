@@ -133,7 +133,11 @@ async fn drains_while_producers_evolve_lose_nothing(language: Language) {
     parts.produce(json!([super::bytes(&topic, &broken)])).await;
     // Without a place for letters the job ends, and says why.
     let outcome = bare.fail(1).await;
-    expect_error(&outcome, "compute", &["rule \"decoded\" is broken", "decode_error"]);
+    expect_error(
+        &outcome,
+        "compute",
+        &["rule \"decoded\" is broken", "decode_error"],
+    );
     assert!(!bare.table_path().join("_delta_log").exists());
     expect_account(&job.drain().await, 401, 5);
 

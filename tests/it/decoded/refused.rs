@@ -1,6 +1,8 @@
 //! Arguments that cannot be meant, schemas that do not fit, registries that are not there.
 
 use serde_json::json;
+use weir_tests::files::files_under;
+use weir_tests::kafka::Record;
 
 use super::{Parts, avro, avro_v1, first, spec};
 use crate::bronze::{Bronze, expect_error};
@@ -150,9 +152,23 @@ async fn subjects_that_are_not_there_or_of_another_format_are_refused_by_name() 
         .refuse(2, "invalid_argument", &["\"Offset\"", "--message-column"])
         .await;
     job.expect_untouched();
-    clash.arg("--message-column", "message").drain().await;
+    let clash = clash.arg("--message-column", "message");
+    clash.drain().await;
     // Down at the start: worth retrying.
     parts.registry.kill();
     let quick = job.arg("--conf", "weir.schema.registry.max.retries=1");
-    quick.refuse(75, "unavailable", &["--subject"]).await;
+    let refused = format!("{topic}-value");
+    quick.refuse(75, "unavailable", &[&refused]).await;
+    // A drain without records has nothing to ask. With some, it begins nothing.
+    let quick = clash.arg("--conf", "weir.schema.registry.max.retries=1");
+    assert_eq!(quick.drain().await["records"], 0);
+    let producer = parts.broker.producer();
+    producer.produce_n(&taken, 2, 3, |_| Record::of("x")).await;
+    let refused = format!("{taken}-value");
+    quick.refuse(75, "unavailable", &[&refused]).await;
+    let entries = files_under(&quick.checkpoint_path().join("offsets"), "");
+    let planned = entries
+        .iter()
+        .filter(|entry| entry.ends_with("0") || entry.ends_with("1"));
+    assert_eq!(planned.count(), 1, "{entries:?}");
 }
