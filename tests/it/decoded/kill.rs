@@ -38,8 +38,8 @@ fn chunk(topic: &str, number: usize) -> Vec<Value> {
     ]
 }
 
-/// Kills of a job on `master` at each step, and `kills` at random moments.
-async fn kills_leave_each_record_in_one_place(master: &str, kills: usize) {
+/// Kills of a job on `master`, which starts so many `executors`, at each step, and `kills` at random moments.
+async fn kills_leave_each_record_in_one_place(master: &str, executors: usize, kills: usize) {
     let Some(parts) = Parts::or_skip().await else {
         return;
     };
@@ -86,7 +86,7 @@ async fn kills_leave_each_record_in_one_place(master: &str, kills: usize) {
         }
     }
     for kill in 0..kills {
-        kill_at_random(&small, &mut random, kill).await;
+        kill_at_random(&small, &mut random, executors, kill).await;
     }
     let outcome = job.drain().await;
     rows.finish().await.expect_no_violation();
@@ -145,32 +145,34 @@ async fn register_note(parts: &Parts, topic: &str) {
     parts.produce(json!([spec])).await;
 }
 
-/// A start that is killed, and before it, now and then, one of its executors.
-async fn kill_at_random(job: &Bronze, random: &mut StdRng, kill: usize) {
+/// A start that is killed at some moment, and every other time, before it, one of its `executors`.
+async fn kill_at_random(job: &Bronze, random: &mut StdRng, executors: usize, kill: usize) {
     let mut process = job.start();
-    if kill % 2 == 0 {
+    let moment = |random: &mut StdRng| Duration::from_millis(random.random_range(0..500));
+    if kill.is_multiple_of(2) {
         process.stderr_line("batch closed", RUN_WITHIN).await;
-        let executors = children(process.id());
-        if !executors.is_empty() {
-            let victim = executors[random.random_range(0..executors.len())];
-            kill_process(victim);
+        if executors > 0 {
+            let living = children(process.id());
+            assert_eq!(living.len(), executors, "{}", process.stderr());
+            tokio::time::sleep(moment(random)).await;
+            kill_process(living[random.random_range(0..executors)]);
             // It goes on with those that live.
-            let seen = process.stderr().matches("batch closed").count();
             let closed = || process.stderr().matches("batch closed").count();
+            let seen = closed();
             eventually(RUN_WITHIN, || closed() > seen).await;
         }
     }
-    tokio::time::sleep(Duration::from_millis(random.random_range(0..700))).await;
+    tokio::time::sleep(moment(random)).await;
     assert!(process.is_running(), "drained after {kill} kills");
     process.kill();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_of_a_job_that_decodes_leave_each_record_in_the_table_or_the_dead_letters() {
-    kills_leave_each_record_in_one_place("local[2]", 8).await;
+    kills_leave_each_record_in_one_place("local[2]", 0, 8).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_of_it_and_of_its_executors_leave_each_record_in_the_table_or_the_dead_letters() {
-    kills_leave_each_record_in_one_place("local-cluster[2,1]", 6).await;
+    kills_leave_each_record_in_one_place("local-cluster[2,1]", 2, 8).await;
 }

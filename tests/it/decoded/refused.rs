@@ -124,7 +124,7 @@ async fn subjects_that_are_not_there_or_of_another_format_are_refused_by_name() 
     };
     let topic = parts.broker.new_topic("subject_bad", 2).await;
     let job = parts.job(&topic);
-    job.refuse(1, "not_found", &[&format!("{topic}-value"), "--subject"])
+    job.refuse(1, "not_found", &[&format!("{topic}-value")])
         .await;
     parts
         .produce(json!([spec(&topic, avro_v1(), (0..4).map(first))]))
