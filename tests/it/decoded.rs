@@ -17,6 +17,9 @@ use weir_tests::schema_registry::{Clients, SchemaRegistry, clients_or_skip};
 
 use crate::bronze::{Bronze, total};
 
+/// Rows by partition and offset.
+type Rows = BTreeMap<(i64, i64), Value>;
+
 /// The parts that most of these tests need.
 struct Parts {
     broker: &'static Broker,
@@ -55,7 +58,7 @@ impl Parts {
     }
 
     /// The rows of a table, by partition and offset; panics if a record is there twice.
-    async fn rows(&self, table: &str) -> BTreeMap<(i64, i64), Value> {
+    async fn rows(&self, table: &str) -> Rows {
         let rows = self.python.read_rows(table, &[]).await;
         let mut found = BTreeMap::new();
         for row in rows {
