@@ -16,7 +16,7 @@ use crate::dead_letters::letters_of;
 const PARTITIONS: i32 = 4;
 const CHUNKS: usize = 24;
 const CHUNK: usize = 1_000;
-const PER_BATCH: usize = 500;
+const PER_BATCH: usize = 250;
 
 /// Accounts of a chunk: of both versions, and 10% that are none.
 fn chunk(topic: &str, number: usize) -> Vec<Value> {
