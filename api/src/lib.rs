@@ -46,11 +46,15 @@ mod work_dir;
 pub use dataframe::{
     DataFrame, DropNa, ExplainMode, Fill, GroupedData, QueryProfile, StageProfile,
 };
-pub use io::{DataFrameReader, DataFrameWriter, DataStreamReader, DataStreamWriter, SaveMode};
+pub use io::{
+    BreakingChange, DataFrameReader, DataFrameWriter, DataStreamReader, DataStreamWriter,
+    ReaderSchema, SaveMode,
+};
 pub use program::exit_code;
 pub use session::{ExecutorAddress, Master, Session, SessionBuilder};
 pub use weir_connectors::{SchemaRegistryClient, SubjectVersion};
 pub use weir_macros::main;
+pub use weir_plan::functions::ddl::parse_schema;
 pub use weir_plan::options::did_you_mean;
 pub use weir_plan::settings;
 pub use weir_plan::{

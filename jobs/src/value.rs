@@ -90,6 +90,16 @@ pub fn read_properties(argument: &str, path: &str) -> Result<Vec<(String, String
     Ok(pairs)
 }
 
+/// The bytes of the file at `path`.
+///
+/// # Errors
+/// `InvalidArgument` when it cannot be read.
+pub fn read_bytes(path: &str) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| {
+        Error::invalid_argument(format!("cannot read file {path:?}")).with_source(error)
+    })
+}
+
 fn read(path: &str) -> Result<String> {
     fs::read_to_string(path).map_err(|error| {
         Error::invalid_argument(format!("cannot read file {path:?}")).with_source(error)

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use weir_plan::functions::PinnedParameters;
 use weir_plan::{BatchId, Error, ErrorKind, QueryId, Result};
 
 use crate::log::{
@@ -43,6 +44,17 @@ pub enum Recovery {
     Rerun(OffsetsEntry),
     /// The last batch was prepared and not closed: commit what it wrote, never recompute.
     Commit(OffsetsEntry, PreparedEntry),
+}
+
+impl Recovery {
+    /// The last batch, if any was ever planned.
+    #[must_use]
+    pub fn batch(&self) -> Option<&OffsetsEntry> {
+        match self {
+            Self::Fresh => None,
+            Self::Closed(batch) | Self::Rerun(batch) | Self::Commit(batch, _) => Some(batch),
+        }
+    }
 }
 
 /// What to do about a damaged entry of `commits`.
@@ -402,6 +414,18 @@ impl Checkpoint {
             ),
         )
     }
+}
+
+/// What the last batch that was planned with the checkpoint in `store` was logged with, if there is one.
+///
+/// # Errors
+/// `CorruptCheckpoint` when its entry is damaged, `Storage` when it cannot be read.
+pub async fn last_parameters(store: &dyn CheckpointStore) -> Result<Option<PinnedParameters>> {
+    let Some(newest) = batches(store, OFFSETS).await?.last().copied() else {
+        return Ok(None);
+    };
+    let entry: Option<OffsetsEntry> = read(store, &format!("{OFFSETS}/{newest}")).await?;
+    Ok(entry.map(|entry| entry.parameters))
 }
 
 async fn batches(store: &dyn CheckpointStore, dir: &str) -> Result<BTreeSet<BatchId>> {

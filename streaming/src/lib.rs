@@ -21,7 +21,9 @@ pub use progress::{
     BatchStep, PhaseDurations, QueryEvent, QueryListener, QueryProgress, SinkProgress,
     SourceProgress,
 };
-pub use query::{Clock, DryRun, QuerySpec, QuerySummary, StreamingQuery, SystemClock};
+pub use query::{
+    Clock, DryRun, EvolvingRows, QuerySpec, QuerySummary, StreamingQuery, SystemClock,
+};
 pub use runner::{BatchJob, BatchOutput, BatchRunner};
 pub use store::CheckpointStore;
 pub use trigger::Trigger;

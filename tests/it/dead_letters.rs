@@ -152,7 +152,7 @@ async fn places(python: &Python, table: &str) -> Vec<(i64, i64)> {
 }
 
 /// The committed letters of a topic; panics if one is there twice.
-async fn letters_of(broker: &Broker, topic: &str) -> Vec<DeadLetter> {
+pub(crate) async fn letters_of(broker: &Broker, topic: &str) -> Vec<DeadLetter> {
     let mut options = weir::Options::new();
     options.set("kafka.bootstrap.servers", broker.bootstrap());
     let source = LetterSource::Topic {

@@ -18,6 +18,7 @@ mod check_table;
 mod cluster;
 mod data_loss;
 mod dead_letters;
+mod decoded;
 mod delta_reads;
 mod delta_writes;
 mod demo;

@@ -411,6 +411,24 @@ pub fn lives(id: u32) -> bool {
     stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
 
+/// The processes that process `id` has started and that run.
+pub fn children(id: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").expect("/proc");
+    let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let of_parent = |child: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        // Behind the name, which may hold anything: the state and the parent.
+        let mut behind = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        behind.next() != Some("Z")
+            && behind.next().and_then(|parent| parent.parse().ok()) == Some(id)
+    };
+    ids.filter(of_parent).collect()
+}
+
 /// Kills (SIGKILL) a process that a session of the test started.
 pub fn kill_process(id: u32) {
     send_signal(id, libc::SIGKILL);

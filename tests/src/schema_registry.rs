@@ -16,7 +16,7 @@ use crate::cache;
 use crate::certificates::Certificate;
 use crate::environment;
 use crate::kafka::Broker;
-use crate::process::{self, Process, blocking};
+use crate::process::{self, Finished, Process, blocking};
 use crate::requirements::{Unavailable, require_or_skip, require_program, support};
 
 const ARTIFACT: &str = "io.apicurio:apicurio-registry-app";
@@ -138,16 +138,27 @@ impl SchemaRegistry {
     pub async fn produce(&self, clients: &Clients, broker: &Broker, spec: &Value) -> Vec<u32> {
         let file = self.directory.path().join("spec.json");
         std::fs::write(&file, spec.to_string()).expect("a file");
-        let mut command = Command::new(&clients.interpreter);
-        command
-            .arg("-B")
-            .arg(support("python/produce_registered.py"))
-            .args([broker.bootstrap(), &self.url()])
-            .arg(file)
-            .stdin(Stdio::null());
-        let finished = Process::spawn(command).wait(PRODUCED_WITHIN).await;
+        let file = file.display().to_string();
+        let arguments = [broker.bootstrap(), &self.url(), &file];
+        let finished = clients.run("produce_registered.py", &arguments).await;
         let answer = finished.expect_success().last_json();
         serde_json::from_value(answer["ids"].clone()).expect("ids")
+    }
+
+    /// The Avro records of `topic` as `support/python/read_registered.py` reads them with a version of the topic's subject.
+    pub async fn read(
+        &self,
+        clients: &Clients,
+        broker: &Broker,
+        topic: &str,
+        version: u32,
+    ) -> Vec<Value> {
+        let (subject, version) = (format!("{topic}-value"), version.to_string());
+        let arguments = [broker.bootstrap(), &self.url(), topic, &subject, &version];
+        let finished = clients.run("read_registered.py", &arguments).await;
+        let lines = finished.expect_success().stdout;
+        let lines = lines.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().expect("lines of JSON")
     }
 }
 
@@ -178,6 +189,18 @@ fn installed() -> Result<PathBuf, Unavailable> {
 #[derive(Debug, Clone)]
 pub struct Clients {
     interpreter: PathBuf,
+}
+
+impl Clients {
+    async fn run(&self, script: &str, arguments: &[&str]) -> Finished {
+        let mut command = Command::new(&self.interpreter);
+        command
+            .arg("-B")
+            .arg(support("python").join(script))
+            .args(arguments)
+            .stdin(Stdio::null());
+        Process::spawn(command).wait(PRODUCED_WITHIN).await
+    }
 }
 
 /// Python with the packages of `support/python/clients.txt`, installed by the first test on this machine that asks.

@@ -4,6 +4,8 @@ mod format;
 mod read;
 mod read_files;
 mod read_stream;
+mod reader_schema;
+mod schema_change;
 mod write;
 mod write_delta;
 mod write_files;
@@ -11,5 +13,6 @@ mod write_stream;
 
 pub use read::DataFrameReader;
 pub use read_stream::DataStreamReader;
+pub use reader_schema::{BreakingChange, ReaderSchema};
 pub use write::{DataFrameWriter, SaveMode};
 pub use write_stream::DataStreamWriter;

@@ -11,15 +11,17 @@ use weir_connectors::delta::DeltaSink;
 use weir_connectors::local_path::without_dots;
 use weir_plan::dead_letters::{LetterRule, LetterSink};
 use weir_plan::object_url::root_of;
-use weir_plan::{Error, Options, Result, StreamSink as _};
+use weir_plan::{Error, Options, RegisteredSchema, Result, StreamSink as _};
+use weir_streaming::checkpoint::last_parameters;
 use weir_streaming::{
-    Clock, Contract, DryRun, MAX_DLQ_RATE, OverRate, QueryListener, QuerySpec, StreamingQuery,
-    SystemClock, Trigger, store,
+    Clock, Contract, DryRun, EvolvingRows, MAX_DLQ_RATE, OverRate, QueryListener, QuerySpec,
+    StreamingQuery, SystemClock, Trigger, store,
 };
 
 use super::format;
+use super::reader_schema::{MakeRows, ReaderSchema, SubjectRows};
 use crate::dataframe::DataFrame;
-use crate::quality::{Contracted, Expectations, contracted};
+use crate::quality::{Expectations, RulesOf, ruled};
 
 const CHECKPOINT_LOCATION: &str = "checkpointLocation";
 
@@ -34,8 +36,9 @@ pub struct DataStreamWriter {
     trigger: Trigger,
     clock: Arc<dyn Clock>,
     listeners: Vec<Arc<dyn QueryListener>>,
-    expectations: Option<Expectations>,
+    expectations: Option<RulesOf>,
     hidden: Vec<String>,
+    reader: Option<(ReaderSchema, MakeRows)>,
 }
 
 impl std::fmt::Debug for DataStreamWriter {
@@ -64,6 +67,7 @@ impl DataStreamWriter {
             listeners: Vec::new(),
             expectations: None,
             hidden: Vec::new(),
+            reader: None,
         }
     }
 
@@ -77,8 +81,18 @@ impl DataStreamWriter {
     /// Rules of the rows. Each batch's rows are told apart as they are written, in the one pass over them: what breaks a rule is counted,
     /// left out, ends the query, or goes to the dead letters (options `dlqTable`, `dlqTopic`) before the other rows are committed.
     #[must_use]
-    pub fn expectations(mut self, rules: Expectations) -> Self {
-        self.expectations = Some(rules);
+    pub fn expectations(self, rules: Expectations) -> Self {
+        self.expectations_of(move |_| Ok(rules.clone()))
+    }
+
+    /// As [`Self::expectations`], with rules that are made of the rows: of each version of a [`Self::reader_schema`], whose columns may be
+    /// others. Their names, actions and texts are the same for each.
+    #[must_use]
+    pub fn expectations_of(
+        mut self,
+        rules: impl Fn(&DataFrame) -> Result<Expectations> + Send + Sync + 'static,
+    ) -> Self {
+        self.expectations = Some(Arc::new(rules));
         self
     }
 
@@ -89,6 +103,22 @@ impl DataStreamWriter {
         columns: impl IntoIterator<Item = S>,
     ) -> Self {
         self.hidden = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Rows that `rows` makes of the stream's records and of a subject's schema, which follows what producers register while the query runs:
+    /// new fields become columns of the table (option `mergeSchema`), and nothing has to be started again.
+    ///
+    /// The schema of a batch is logged with its offsets, so that a batch that runs again after a crash makes the rows it was planned to make.
+    /// Of what was produced before a batch was planned, no field is missed that the newest version has by then. `rows` is called for each
+    /// version, on this process only, and says the same whenever it is called.
+    #[must_use]
+    pub fn reader_schema(
+        mut self,
+        reader: ReaderSchema,
+        rows: impl Fn(DataFrame, &RegisteredSchema) -> Result<DataFrame> + Send + Sync + 'static,
+    ) -> Self {
+        self.reader = Some((reader, Arc::new(rows)));
         self
     }
 
@@ -154,7 +184,7 @@ impl DataStreamWriter {
     /// `InvalidArgument` for options, `Unsupported` for modes and plans that cannot be streamed,
     /// `CheckpointMismatch` and `SchemaMismatch` for what does not fit what is there.
     pub async fn start(self, location: &str) -> Result<StreamingQuery> {
-        StreamingQuery::start(self.spec(location)?).await
+        StreamingQuery::start(self.spec(location).await?).await
     }
 
     /// What [`Self::start`] would read now; writes nothing.
@@ -162,10 +192,10 @@ impl DataStreamWriter {
     /// # Errors
     /// As [`Self::start`].
     pub async fn dry_run(self, location: &str) -> Result<DryRun> {
-        DryRun::plan(self.spec(location)?).await
+        DryRun::plan(self.spec(location).await?).await
     }
 
-    fn spec(mut self, location: &str) -> Result<QuerySpec> {
+    async fn spec(mut self, location: &str) -> Result<QuerySpec> {
         format::check("write_stream()", self.format.as_deref(), &["delta"])?;
         if !self.output_mode.eq_ignore_ascii_case("append") {
             return Err(Error::unsupported(format!(
@@ -184,23 +214,38 @@ impl DataStreamWriter {
         let sink = DeltaSink::try_new(location, self.partition_by, &self.options, stores)?;
         let checkpoint = store::open(&checkpoint, stores)?;
         check_apart(&sink.location(), &checkpoint.location())?;
-        let (plan, contract) = match &self.expectations {
-            None => (self.frame.plan().clone(), None),
-            Some(rules) => {
-                let Contracted { plan, rules } =
-                    contracted(rules, &self.frame, &self.hidden, letters.names_a_place())?;
-                let contract = contract(rules, &letters, &sink, &checkpoint.location(), stores)?;
-                (plan, Some(contract))
-            }
-        };
-        if contract.is_none() {
+        if self.expectations.is_none() {
             refuse_without_rules(&letters, &self.hidden)?;
         }
+        let place = letters.names_a_place();
+        let (plan, rules, evolving) = match self.reader {
+            Some((reader, make)) => {
+                let last = last_parameters(checkpoint.as_ref()).await?;
+                let rows =
+                    SubjectRows::start(self.frame.clone(), reader, make, last.as_ref()).await?;
+                let rows = rows.with_rules(self.expectations, self.hidden, place);
+                let (plan, rules) = rows.first_plan()?;
+                (plan, rules, Some(Arc::new(rows) as Arc<dyn EvolvingRows>))
+            }
+            None => {
+                let rules = self.expectations.as_ref();
+                let (plan, rules) = ruled(&self.frame, rules, &self.hidden, place)?;
+                (plan, rules, None)
+            }
+        };
+        let contract = match rules {
+            None => None,
+            Some(rules) => {
+                let location = checkpoint.location();
+                Some(contract(rules, &letters, &sink, &location, stores)?)
+            }
+        };
         let mut listeners = session.listeners();
         listeners.extend(self.listeners);
         Ok(QuerySpec {
             name: self.query_name,
             plan,
+            evolving,
             contract,
             sink: Arc::new(sink),
             checkpoint,

@@ -39,6 +39,6 @@ mod tests;
 pub use apply::Checked;
 pub use expectation::{Action, Expectation, Expectations};
 pub use report::{QualityReport, RuleReport};
-pub(crate) use stream::{Contracted, contracted};
+pub(crate) use stream::{RulesOf, ruled};
 pub use weir_plan::dead_letters::ErrorType;
 pub use weir_plan::functions::examples;

@@ -1,5 +1,7 @@
 //! Rules over the rows of a stream: the plan that tells rows apart where they are written.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
@@ -11,9 +13,9 @@ use super::expectation::{Action, Expectations};
 use crate::dataframe::DataFrame;
 
 /// A query's plan and its rules, as the runtime takes them.
-pub(crate) struct Contracted {
-    pub(crate) plan: LogicalPlan,
-    pub(crate) rules: Vec<LetterRule>,
+struct Contracted {
+    plan: LogicalPlan,
+    rules: Vec<LetterRule>,
 }
 
 /// `rows` with their last column [`LETTER`], and without `hidden` ones, which only the rules look at. `letters`: there is a place for dead
@@ -21,7 +23,7 @@ pub(crate) struct Contracted {
 ///
 /// # Errors
 /// As [`Expectations::apply`]; `InvalidPlan` for a hidden column that is not there; `Unsupported` for rows whose record is not known.
-pub(crate) fn contracted(
+fn contracted(
     rules: &Expectations,
     rows: &DataFrame,
     hidden: &[String],
@@ -78,6 +80,25 @@ pub(crate) fn contracted(
     kept.push(letter);
     let plan = LogicalPlanBuilder::from(plan).project(kept)?.build()?;
     Ok(Contracted { plan, rules: specs })
+}
+
+/// The rules of rows.
+pub(crate) type RulesOf = Arc<dyn Fn(&DataFrame) -> Result<Expectations> + Send + Sync>;
+
+/// The plan of `rows` with `rules`, if there are any: as [`contracted`].
+pub(crate) fn ruled(
+    rows: &DataFrame,
+    rules: Option<&RulesOf>,
+    hidden: &[String],
+    letters: bool,
+) -> Result<(LogicalPlan, Option<Vec<LetterRule>>)> {
+    match rules {
+        None => Ok((rows.plan().clone(), None)),
+        Some(rules) => {
+            let Contracted { plan, rules } = contracted(&rules(rows)?, rows, hidden, letters)?;
+            Ok((plan, Some(rules)))
+        }
+    }
 }
 
 fn check_message(rule: &str, message: &Expr, rows: &DataFrame) -> Result<()> {

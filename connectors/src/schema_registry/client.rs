@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use weir_plan::schema_registry::{SchemaReference, SchemaRegistry};
 use weir_plan::settings::SchemaRegistrySettings;
 use weir_plan::{Error, ErrorKind, RegisteredSchema, Result, SchemaType};
@@ -17,7 +18,7 @@ const KEPT_MAX: usize = 10_000;
 const REFERENCES_MAX: usize = 1000;
 
 /// One version of a subject.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubjectVersion {
     /// The subject.
     pub subject: String,

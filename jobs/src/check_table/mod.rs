@@ -26,6 +26,7 @@ use std::process::ExitCode;
 pub use arguments::{Arguments, Output};
 pub use run::{Summary, run};
 pub(crate) use stream::expectations;
+pub(crate) use suite::Suite;
 
 /// The job's name, in its outcome.
 pub const NAME: &str = "check_table";

@@ -1,31 +1,34 @@
 //! A suite as the rules of a stream's rows.
 
-use weir::quality::{Action, Expectation, Expectations};
+use weir::datafusion::logical_expr::Expr;
+use weir::quality::{Action, Expectation};
 use weir::{DataFrame, Error, Result};
 
 use super::row_checks::broken;
 use super::suite::{Check, Kind, Severity, Suite};
 use super::table::{Bound, Table};
 
-/// The checks of the suite at `path` as rules of `rows`: a row that breaks one of severity `error` is a dead letter, of another one it is
-/// counted, unless the check has an `action`.
+/// The checks of `suite` as rules of `rows`: a row that breaks one of severity `error` is a dead letter, of another one it is
+/// counted, unless the check has an `action`. A row of which `bad` is not null is none of theirs.
 ///
 /// # Errors
-/// `InvalidArgument`, naming the suite and the check, for what is no suite, for a check that looks at more than one row, and for one that the
+/// `InvalidArgument`, naming the suite and the check, for a check that looks at more than one row, and for one that the
 /// rows do not fit.
-pub(crate) fn expectations(path: &str, rows: &DataFrame) -> Result<Expectations> {
-    let suite = Suite::read(path)?;
+pub(crate) fn expectations(
+    suite: &Suite,
+    rows: &DataFrame,
+    bad: Option<&Expr>,
+) -> Result<Vec<Expectation>> {
     let table = Table {
         url: "of this stream".to_owned(),
         version: 0,
         rows: rows.clone(),
     };
-    let rules = suite.checks.iter().map(|check| rule(&table, check));
-    let rules = rules.collect::<Result<Vec<_>>>()?;
-    Ok(Expectations::new(rules))
+    let rules = suite.checks.iter().map(|check| rule(&table, check, bad));
+    rules.collect()
 }
 
-fn rule(table: &Table, check: &Check) -> Result<Expectation> {
+fn rule(table: &Table, check: &Check, bad: Option<&Expr>) -> Result<Expectation> {
     refuse_more_than_a_row(check)?;
     let bound = Bound::new(table, check)?;
     let broken = broken(table, &bound)
@@ -35,7 +38,11 @@ fn rule(table: &Table, check: &Check) -> Result<Expectation> {
         Severity::Warn | Severity::Info => Action::Warn,
     });
     // Null is let pass where the check says so, as over a table.
-    let rule = Expectation::new(&check.name, broken.is_not_true()).action(action);
+    let condition = match bad {
+        None => broken.is_not_true(),
+        Some(bad) => bad.clone().is_not_null().or(broken.is_not_true()),
+    };
+    let rule = Expectation::new(&check.name, condition).action(action);
     let rule = rule.reason(reason(check));
     Ok(match check.error_type {
         Some(error_type) => rule.error_type(error_type),

@@ -6,6 +6,7 @@ use chrono::Datelike as _;
 use clap::{ArgGroup, Parser, ValueEnum};
 use weir::{Error, Options, Result};
 
+use super::decoding::{Format, OnBreaking};
 use crate::value::{look_up, read_properties, resolve_pair};
 
 /// Drain Kafka topics into a bronze Delta table, each record exactly once, then end.
@@ -19,6 +20,7 @@ use crate::value::{look_up, read_properties, resolve_pair};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "kafka_to_bronze", version, verbatim_doc_comment)]
 #[command(group(ArgGroup::new("what").required(true).args(["topics", "topic_pattern", "assign"])))]
+#[command(group(ArgGroup::new("rules").multiple(true).args(["expect", "schema", "subject"])))]
 pub struct Arguments {
     /// Kafka brokers, host:port[,host:port...].
     #[arg(long, value_name = "B", value_parser = look_up)]
@@ -88,9 +90,47 @@ pub struct Arguments {
     pub include_headers: bool,
 
     /// string: message_value holds the text, and message_value_raw the bytes that are no UTF-8;
-    /// binary: message_value_raw holds every value.
-    #[arg(long, value_enum, default_value_t = ValueAs::String)]
-    pub value_as: ValueAs,
+    /// binary: message_value_raw holds every value [default: string; of values that are decoded, neither].
+    #[arg(long, value_enum)]
+    pub value_as: Option<ValueAs>,
+
+    /// Decode values into columns, by --schema. With --subject, what its schemas must be.
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+
+    /// The schema of all values, or @file:PATH. json, csv: a Spark schema, 'id BIGINT NOT NULL, name STRING',
+    /// where NOT NULL is a field that must be there; avro: Avro's JSON; protobuf: @file:PATH of what
+    /// protoc --include_imports --descriptor_set_out wrote.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        conflicts_with = "subject",
+        requires = "format"
+    )]
+    pub schema: Option<String>,
+
+    /// Decode values in Confluent's wire format into the columns of the newest schema of this subject, of the registry
+    /// of --conf weir.schema.registry.url=URL. New fields become columns.
+    #[arg(long, value_name = "NAME", value_parser = look_up)]
+    pub subject: Option<String>,
+
+    /// Read with this version of the subject, whatever comes after it.
+    #[arg(long, value_name = "N", requires = "subject", value_parser = clap::value_parser!(u32).range(1..))]
+    pub subject_version: Option<u32>,
+
+    /// What is done about a newest version that lacks a column of the one before, or has it of another type. fail: the
+    /// job ends before it reads with it; keep: it reads with the one before, and records that do not fit are bad;
+    /// null: what is gone is null from then on, another type ends the job.
+    #[arg(long, value_enum, default_value = "fail", requires = "subject")]
+    pub on_breaking_schema: OnBreaking,
+
+    /// The message of --schema, or of the subject's schema [default: its first], with Protobuf.
+    #[arg(long, value_name = "NAME")]
+    pub message: Option<String>,
+
+    /// Keep the decoded value in one column of this name, instead of a column for each of its fields.
+    #[arg(long, value_name = "NAME")]
+    pub message_column: Option<String>,
 
     /// Rules of the rows: a suite of checks as of check_table, in YAML or TOML. A row that breaks one
     /// of severity error is a dead letter, unless the check has another action.
@@ -98,21 +138,21 @@ pub struct Arguments {
     pub expect: Option<String>,
 
     /// The Delta table of dead letters: a directory, or a URL (file://, s3://); made if it is not there.
-    #[arg(long, value_name = "URL", value_parser = look_up, requires = "expect")]
+    #[arg(long, value_name = "URL", value_parser = look_up, requires = "rules")]
     pub dlq_table: Option<String>,
 
     /// The Kafka topic of dead letters, on the same brokers, which exists; {topic} stands for a
     /// record's own: {topic}.dlq.
-    #[arg(long, value_name = "NAME", value_parser = look_up, requires = "expect")]
+    #[arg(long, value_name = "NAME", value_parser = look_up, requires = "rules")]
     pub dlq_topic: Option<String>,
 
     /// The part of a batch's records that may be dead letters, 0.001 or 0.1% [default: 0.1%].
-    #[arg(long, value_name = "R", requires = "expect")]
+    #[arg(long, value_name = "R", requires = "rules")]
     pub max_dlq_rate: Option<String>,
 
     /// What more of them do: warn ends the job with exit code 3 once all is done; fail ends it with 1
     /// before anything of the batch is committed [default: warn].
-    #[arg(long, value_name = "warn|fail", value_parser = ["warn", "fail"], requires = "expect")]
+    #[arg(long, value_name = "warn|fail", value_parser = ["warn", "fail"], requires = "rules")]
     pub max_dlq_rate_action: Option<String>,
 
     /// A file of Kafka client properties, KEY=VALUE lines.
@@ -179,8 +219,10 @@ impl Arguments {
         }
         options.set("failOnDataLoss", self.fail_on_data_loss);
         // A dead letter keeps its record's headers.
-        let letters = self.dlq_table.is_some() || self.dlq_topic.is_some();
-        options.set("includeHeaders", self.include_headers || letters);
+        options.set(
+            "includeHeaders",
+            self.include_headers || self.has_dead_letters(),
+        );
         options.set("startingOffsets", &self.starting_offsets);
         let optional = [
             ("subscribe", self.topics.clone()),
@@ -200,6 +242,12 @@ impl Arguments {
             }
         }
         Ok(options)
+    }
+
+    /// Whether dead letters have a place.
+    #[must_use]
+    pub fn has_dead_letters(&self) -> bool {
+        self.dlq_table.is_some() || self.dlq_topic.is_some()
     }
 
     /// The writer's options about dead letters.

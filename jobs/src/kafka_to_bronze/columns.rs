@@ -20,11 +20,13 @@ use super::ValueAs;
 /// | message_value_raw | binary | the value, only if it is not UTF-8, or always with `binary` |
 /// | headers | array of struct | only if asked for |
 /// | load_date | string | the run's date |
-pub(super) fn bronze(value_as: ValueAs, headers: bool, load_date: &str) -> Result<Vec<Expr>> {
-    let (value, value_raw) = match value_as {
-        ValueAs::String => text_or_bytes("value")?,
-        ValueAs::Binary => (lit(ScalarValue::Utf8(None)), col("value")),
-    };
+///
+/// Without `value_as`, the value is in neither.
+pub(super) fn bronze(
+    value_as: Option<ValueAs>,
+    headers: bool,
+    load_date: &str,
+) -> Result<Vec<Expr>> {
     let (key, key_raw) = text_or_bytes("key")?;
     let mut columns = vec![
         col("topic"),
@@ -34,15 +36,28 @@ pub(super) fn bronze(value_as: ValueAs, headers: bool, load_date: &str) -> Resul
         col("timestampType").alias("timestamp_type"),
         key.alias("message_key"),
         key_raw.alias("message_key_raw"),
-        value.alias("message_value"),
-        value_raw.alias("message_value_raw"),
     ];
+    let value = match value_as {
+        None => None,
+        Some(ValueAs::String) => Some(text_or_bytes("value")?),
+        Some(ValueAs::Binary) => Some((lit(ScalarValue::Utf8(None)), col("value"))),
+    };
+    if let Some((value, raw)) = value {
+        columns.extend([value.alias("message_value"), raw.alias("message_value_raw")]);
+    }
     if headers {
         columns.push(col("headers"));
     }
     // Pinned: a batch planned before midnight keeps its date when it runs again after.
     columns.push(pinned("load_date", load_date).alias("load_date"));
     Ok(columns)
+}
+
+/// What `columns` are called.
+pub(super) fn names(columns: &[Expr]) -> impl Iterator<Item = String> + '_ {
+    columns
+        .iter()
+        .map(|column| column.schema_name().to_string())
 }
 
 /// The text of binary column `name`, null if it is not UTF-8; and its bytes, null if it is.

@@ -2,10 +2,12 @@
 //!
 //! The rows are the records: where they stand in Kafka, when they were written, their key and value
 //! as text where they are text and as bytes where they are not. Nothing is parsed and nothing is
-//! dropped, so everything after can be computed again from here.
+//! dropped, so everything after can be computed again from here. Asked to, the job decodes values into columns; what cannot be decoded
+//! is a dead letter with all its bytes, or the end of the job.
 
 mod arguments;
 mod columns;
+mod decoding;
 mod drained;
 mod dry_run;
 mod run;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use weir::QueryListener;
 
 pub use arguments::{Arguments, ValueAs};
+pub use decoding::{Format, OnBreaking};
 pub use drained::Drained;
 pub use run::run;
 

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
+use weir::datafusion::logical_expr::Expr;
 use weir::prelude::*;
-use weir::{DataStreamWriter, QueryListener, Result};
+use weir::quality::Expectations;
+use weir::{DataStreamWriter, ErrorKind, QueryListener, Result};
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, ValueAs};
+use super::decoding::{Decoding, ERROR};
 use super::{Drained, NAME, columns, dry_run};
-use crate::check_table::expectations;
+use crate::check_table::{Suite, expectations};
 use crate::outcome::{Outcome, Status};
 use crate::program::Ended;
 
@@ -31,8 +34,11 @@ pub async fn run(
     };
     match started {
         Ok(Started::DryRun(outcome)) => (*outcome, None),
-        Ok(Started::Query(query)) => drain(query, stop).await,
-        Err(error) => (Outcome::failed(&error), Some(error.kind())),
+        Ok(Started::Query(query)) => drain(&arguments, query, stop).await,
+        Err(error) => {
+            let error = advised(&arguments, error);
+            (Outcome::failed(&error), Some(error.kind()))
+        }
     }
 }
 
@@ -70,17 +76,24 @@ async fn bronze(session: &Session, arguments: &Arguments) -> Result<DataStreamWr
         .options(arguments.source_options()?)
         .load()
         .await?;
-    let rows = records.select(columns::bronze(
-        arguments.value_as,
-        arguments.include_headers,
-        &load_date,
-    )?)?;
-    let writer = match &arguments.expect {
-        None => rows.write_stream(),
-        Some(suite) => {
-            let rules = expectations(suite, &rows)?;
-            rows.write_stream().expectations(rules)
+    let decoding = Decoding::of(arguments)?;
+    let value_as = match decoding {
+        Some(_) => arguments.value_as,
+        None => Some(arguments.value_as.unwrap_or(ValueAs::String)),
+    };
+    let bronze = columns::bronze(value_as, arguments.include_headers, &load_date)?;
+    let writer = match decoding {
+        None => {
+            let rows = records.select(bronze)?;
+            match &arguments.expect {
+                None => rows.write_stream(),
+                Some(suite) => {
+                    let rules = expectations(&Suite::read(suite)?, &rows, None)?;
+                    rows.write_stream().expectations(Expectations::new(rules))
+                }
+            }
         }
+        Some(decoding) => decoded(session, arguments, records, decoding, bronze)?,
     };
     Ok(writer
         .query_name(NAME)
@@ -93,7 +106,54 @@ async fn bronze(session: &Session, arguments: &Arguments) -> Result<DataStreamWr
         .trigger(Trigger::AvailableNow))
 }
 
-async fn drain(query: StreamingQuery, stop: CancellationToken) -> Ended<Drained> {
+/// The rows of records whose values are decoded.
+fn decoded(
+    session: &Session,
+    arguments: &Arguments,
+    records: DataFrame,
+    decoding: Decoding,
+    bronze: Vec<Expr>,
+) -> Result<DataStreamWriter> {
+    let writer = match decoding.reader() {
+        None => decoding.rows(records, None, &bronze)?.write_stream(),
+        Some((reader, subject)) => {
+            let registry = session.schema_registry();
+            registry.map_err(|error| error.context(format!("--subject {subject}")))?;
+            let reader = reader.clone();
+            let writer = records.write_stream();
+            writer.reader_schema(reader, move |records, schema| {
+                decoding.rows(records, Some(schema), &bronze)
+            })
+        }
+    };
+    let decodable = Decoding::rule(arguments.has_dead_letters());
+    let suite = arguments.expect.as_deref().map(Suite::read).transpose()?;
+    let rules = move |rows: &DataFrame| {
+        let mut rules = vec![decodable.clone()];
+        if let Some(suite) = &suite {
+            rules.extend(expectations(suite, rows, Some(&col(ERROR)))?);
+        }
+        Ok(Expectations::new(rules))
+    };
+    Ok(writer.expectations_of(rules).without_columns([ERROR]))
+}
+
+/// What the arguments can do about schemas that do not go together.
+fn advised(arguments: &Arguments, error: weir::Error) -> weir::Error {
+    match &arguments.subject {
+        Some(subject) if error.kind() == ErrorKind::SchemaMismatch => error.context(format!(
+            "--subject {subject} (--subject-version N reads with an older version; --on-breaking-schema keep makes of what does not fit \
+             that one bad records, null writes null for what is gone)"
+        )),
+        _ => error,
+    }
+}
+
+async fn drain(
+    arguments: &Arguments,
+    query: StreamingQuery,
+    stop: CancellationToken,
+) -> Ended<Drained> {
     let ended = {
         let ended = query.await_termination();
         tokio::pin!(ended);
@@ -105,6 +165,7 @@ async fn drain(query: StreamingQuery, stop: CancellationToken) -> Ended<Drained>
             }
         }
     };
+    let ended = ended.map_err(|error| advised(arguments, error));
     let kind = ended.as_ref().err().map(weir::Error::kind);
     let summary = query.summary();
     let mut outcome = match &ended {

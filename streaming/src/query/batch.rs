@@ -231,7 +231,14 @@ impl BatchContext {
         for (source, logged) in self.sources.iter().zip(&batch.sources) {
             tables.push((Arc::clone(source), source.read(&logged.range).await?));
         }
-        let plan = bind_tables(self.spec.plan.clone(), &tables)?;
+        let plan = match &self.spec.evolving {
+            None => self.spec.plan.clone(),
+            Some(rows) => {
+                let plan = rows.plan(&batch.parameters);
+                plan.map_err(|error| error.context(rows.describe(&batch.parameters)))?
+            }
+        };
+        let plan = bind_tables(plan, &tables)?;
         let plan = bind_pinned(plan, &batch.parameters)?;
         let plan = self.spec.runner.refresh(plan).await?;
         let schema = Arc::clone(plan.schema().inner());

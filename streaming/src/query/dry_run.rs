@@ -6,10 +6,10 @@ use serde_json::Value;
 use weir_plan::{QueryId, ReadLimit, Result, SourceOffset, SourceRange};
 
 use super::QuerySpec;
+use super::evolving::open_sink;
 use super::run::{ends, wanted_metadata};
 use crate::bind::{check_streamable, sources_of};
 use crate::checkpoint::{Checkpoint, Recovery};
-use crate::contract::written_schema;
 use crate::trigger::Trigger;
 
 /// The plan of a run that drains everything.
@@ -40,10 +40,12 @@ impl DryRun {
         let wanted = wanted_metadata(&spec, &sources, spec.clock.now());
         let checkpoint = Checkpoint::peek(Arc::clone(&spec.checkpoint), wanted.clone()).await?;
         let query_id = checkpoint.as_ref().map(Checkpoint::query_id);
-        let schema = written_schema(&spec.plan, spec.contract.as_ref())?;
-        spec.sink
-            .open(query_id.unwrap_or(wanted.query_id), schema)
-            .await?;
+        let opened = open_sink(
+            &spec,
+            query_id.unwrap_or(wanted.query_id),
+            checkpoint.as_ref(),
+        );
+        opened.await?;
         if let Some(letters) = spec.contract.as_ref().and_then(|own| own.letters.as_ref()) {
             letters.open(query_id.unwrap_or(wanted.query_id)).await?;
         }
@@ -85,6 +87,10 @@ impl DryRun {
                 )),
             ),
         };
+        if let Some(rows) = &spec.evolving {
+            let last = recovery.batch().map(|batch| &batch.parameters);
+            rows.next(last).await?;
+        }
         let mut plan = Self {
             query_id,
             unfinished,

@@ -2,6 +2,7 @@
 
 mod batch;
 mod dry_run;
+mod evolving;
 mod handle;
 mod offset_committer;
 mod run;
@@ -24,6 +25,7 @@ use crate::store::CheckpointStore;
 use crate::trigger::Trigger;
 
 pub use dry_run::DryRun;
+pub use evolving::EvolvingRows;
 pub use handle::{QuerySummary, StreamingQuery};
 
 /// Where the runtime gets the time from.
@@ -48,6 +50,8 @@ pub struct QuerySpec {
     pub name: Option<String>,
     /// The dataframe's plan, over [`StreamTable`](weir_plan::StreamTable)s.
     pub plan: LogicalPlan,
+    /// What makes the plan of each batch; `plan` is then that of a batch that is planned as the query starts.
+    pub evolving: Option<Arc<dyn EvolvingRows>>,
     /// The rules of its rows; then the plan's last column tells rows apart.
     pub contract: Option<Contract>,
     /// Where its rows go.

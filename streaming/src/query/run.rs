@@ -15,12 +15,13 @@ use weir_plan::{
 
 use super::QuerySpec;
 use super::batch::{BatchContext, millis};
+use super::evolving::{Evolution, open_sink};
 use super::handle::Shared;
 use super::offset_committer::OffsetCommitter;
 use super::sink_check::check_sink_holds;
 use crate::bind::{check_streamable, sources_of};
 use crate::checkpoint::{Checkpoint, Recovery};
-use crate::contract::{ExpectationsProgress, written_schema};
+use crate::contract::ExpectationsProgress;
 use crate::log::{
     LoggedSource, Metadata, OffsetsEntry, PreparedEntry, SinkIdentity, StartEntry, Writer,
 };
@@ -40,6 +41,7 @@ const ASKING: &str = "between batches, while a source was asked for its offsets"
 pub(super) struct Run {
     context: BatchContext,
     parameters: PinnedParameters,
+    evolution: Evolution,
     recovery: Recovery,
     shared: Arc<Shared>,
     committer: OffsetCommitter,
@@ -68,8 +70,7 @@ impl Run {
             Some(found) => found.last_commit().await?,
             None => None,
         };
-        let schema = written_schema(&spec.plan, spec.contract.as_ref())?;
-        spec.sink.open(query_id, schema).await?;
+        open_sink(&spec, query_id, found.as_ref()).await?;
         if let Some(letters) = spec.contract.as_ref().and_then(|own| own.letters.as_ref()) {
             let opened = letters.open(query_id).await;
             opened.map_err(|error| error.context("the place of dead letters"))?;
@@ -99,6 +100,7 @@ impl Run {
                 stop,
             },
             parameters,
+            evolution: Evolution::default(),
             recovery,
             shared,
         })
@@ -206,6 +208,7 @@ impl Run {
         };
         let reached = ends(batch);
         self.shared.set_start(&self.context.sources, &reached);
+        self.evolution.begin_after(&batch.parameters).await;
         Ok((batch.batch_id.next(), reached))
     }
 
@@ -267,13 +270,31 @@ impl Run {
                 }),
             });
         }
-        Ok(any.then(|| OffsetsEntry {
+        if !any {
+            return Ok(None);
+        }
+        Ok(Some(OffsetsEntry {
             batch_id,
             batch_timestamp_ms: self.context.spec.clock.now().timestamp_millis(),
-            parameters: self.parameters.clone(),
+            parameters: self.next_parameters().await?,
             sources,
             writer: self.context.writer.clone(),
         }))
+    }
+
+    /// What the batch whose ranges are known now is logged with.
+    async fn next_parameters(&self) -> Result<PinnedParameters> {
+        let spec = &self.context.spec;
+        let Some(rows) = &spec.evolving else {
+            return Ok(self.parameters.clone());
+        };
+        let once = match spec.trigger {
+            Trigger::AvailableNow | Trigger::Once => true,
+            Trigger::ProcessingTime(_) => false,
+        };
+        let query_id = self.context.checkpoint.query_id();
+        let next = self.evolution.next(spec, rows.as_ref(), query_id, once);
+        self.context.unless_stopped(ASKING, next).await
     }
 
     async fn finish(

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod crashes;
+mod evolving;
 mod letters;
 mod onlookers;
 mod plans;
@@ -63,6 +64,7 @@ impl World {
     fn spec_of(&self, plan: LogicalPlan) -> QuerySpec {
         QuerySpec {
             contract: None,
+            evolving: None,
             name: None,
             plan,
             sink: Arc::clone(&self.sink) as _,

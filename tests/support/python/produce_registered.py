@@ -4,7 +4,9 @@ produce_registered.py BOOTSTRAP REGISTRY SPEC.json
 
 SPEC is a list of {"topic", "format": "avro" | "json" | "protobuf", "schema", "records"}, in order. For Avro and JSON, "schema" is the schema
 itself, and "references" a list of {"name", "subject", "schema"} that are registered first; for Protobuf, it is a FileDescriptorProto in
-protobuf's JSON, and "message" the full name of a message of it. Prints the schema ids that the records carry, one for each of the list.
+protobuf's JSON, and "message" the full name of a message of it. Without a registry, "format" is "plain" (JSON text) or "bytes" (records are
+hexadecimal). A record that is null is a tombstone. Records go to partitions 0 to "partitions" - 1 in turn (default: 0 alone), the record at N of
+the spec with key kN. Prints the schema ids that the records carry, one for each of the list; 0 without a schema.
 """
 
 import json
@@ -24,6 +26,10 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 
 def serializer(client, spec):
     """The serializer, and what makes its argument of a record."""
+    if spec["format"] == "plain":
+        return lambda record, _context: json.dumps(record).encode(), lambda record: record
+    if spec["format"] == "bytes":
+        return lambda record, _context: bytes.fromhex(record), lambda record: record
     if spec["format"] == "protobuf":
         pool = descriptor_pool.DescriptorPool()
         pool.Add(json_format.ParseDict(spec["schema"], descriptor_pb2.FileDescriptorProto()))
@@ -56,12 +62,15 @@ def main(bootstrap, registry, path):
     for spec in specs:
         serialize, of = serializer(client, spec)
         context = SerializationContext(spec["topic"], MessageField.VALUE)
-        value = b""
-        for record in spec["records"]:
-            value = serialize(of(record), context)
-            producer.produce(spec["topic"], value=value, partition=0, on_delivery=delivered)
+        written = 0
+        for number, record in enumerate(spec["records"]):
+            value = None if record is None else serialize(of(record), context)
+            partition = number % spec.get("partitions", 1)
+            producer.produce(spec["topic"], value=value, key=f"k{number}", partition=partition, on_delivery=delivered)
             producer.poll(0)
-        ids.append(int.from_bytes(value[1:5], "big"))
+            if value is not None and "schema" in spec:
+                written = int.from_bytes(value[1:5], "big")
+        ids.append(written)
     left = producer.flush(60)
     if left or failed:
         sys.exit(f"{left} records are not delivered, {len(failed)} failed: {failed[:3]}")

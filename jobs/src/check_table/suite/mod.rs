@@ -22,7 +22,7 @@ const KEYS: &[&str] = &["name", "checks"];
 
 /// The checks of one table.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Suite {
+pub(crate) struct Suite {
     /// Its name; the file's, without the extension, unless it gives one.
     pub(super) name: String,
     /// At least one, in the file's order.
@@ -34,7 +34,7 @@ impl Suite {
     ///
     /// # Errors
     /// `InvalidArgument`: see the module's documentation.
-    pub(super) fn read(path: &str) -> Result<Self> {
+    pub(crate) fn read(path: &str) -> Result<Self> {
         let place = format!("suite {path:?}");
         let root = file::read(path).map_err(|error| error.context(&place))?;
         let mut fields = Fields::new(place.clone(), root)?;

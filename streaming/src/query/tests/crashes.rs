@@ -16,7 +16,7 @@ const STEPS: [BatchStep; 4] = [
     BatchStep::Closed,
 ];
 
-async fn dies(mut spec: QuerySpec, batch: u64, step: BatchStep) {
+pub(super) async fn dies(mut spec: QuerySpec, batch: u64, step: BatchStep) {
     spec.listeners.push(Arc::new(DiesAt::new(batch, step)));
     let error = finish(spec).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
