@@ -189,7 +189,8 @@ impl DataStreamWriter {
             Some(rules) => {
                 let Contracted { plan, rules } =
                     contracted(rules, &self.frame, &self.hidden, letters.names_a_place())?;
-                let contract = contract(rules, &letters, &sink, &checkpoint.location(), stores)?;
+                let stores: Arc<dyn ObjectStoreRegistry> = session.shared_stores();
+                let contract = contract(rules, &letters, &sink, &checkpoint.location(), &stores)?;
                 (plan, Some(contract))
             }
         };
@@ -231,7 +232,7 @@ fn contract(
     options: &DeadLetterOptions,
     sink: &DeltaSink,
     checkpoint: &str,
-    stores: &dyn ObjectStoreRegistry,
+    stores: &Arc<dyn ObjectStoreRegistry>,
 ) -> Result<Contract> {
     let letters = DeadLetters::of_options(options, checkpoint, stores)?;
     if let Some(dlq) = letters.as_ref().and_then(DeadLetters::table_url) {
