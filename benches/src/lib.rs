@@ -7,6 +7,7 @@
     reason = "a benchmark that cannot be run has no result"
 )]
 
+pub mod decode;
 pub mod drain;
 pub mod recovery;
 pub mod scaling;

@@ -31,7 +31,8 @@ use crate::write_node::only_input;
 #[derive(Debug, Clone, Copy)]
 pub struct CompactSorts;
 
-/// `plan`, with the input of each sort that takes all rows compact.
+/// `plan`, with the rows of each sort that takes all of them compact: those that go in, and, for the joins that buffer them, those that come
+/// out, which hold a part of every run that they were merged of.
 ///
 /// # Errors
 /// DataFusion's, when a node does not take its input back.
@@ -48,8 +49,8 @@ pub(crate) fn compacted(
         }
         let input = Arc::new(CompactExec::new(Arc::clone(sort.input())));
         let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-        let plan = Arc::clone(&plan).replace_children(vec![input], options)?;
-        Ok(Transformed::yes(plan))
+        let sorted = Arc::clone(&plan).replace_children(vec![input], options)?;
+        Ok(Transformed::yes(Arc::new(CompactExec::new(sorted))))
     })?;
     Ok(plan.data)
 }

@@ -20,6 +20,7 @@ pub mod kernel;
 pub mod math;
 mod pinned;
 pub mod protobuf;
+mod record_text;
 pub mod registry;
 #[cfg(test)]
 mod row_rule_tests;

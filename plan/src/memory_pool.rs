@@ -49,6 +49,9 @@ pub fn set_spilling(
     Ok(())
 }
 
+/// How the library names the rows that a join of sorted sides keeps, which it spills when it gets no more memory.
+const SORTED_JOIN: &str = "SMJStream";
+
 /// How the library names rows that wait between partitions.
 const EXCHANGE: &str = "RepartitionExec";
 
@@ -168,6 +171,9 @@ impl MemoryPool for FairPool {
         let consumer = reservation.consumer();
         if is_exchange(consumer) {
             return self.exchanges.try_grow(reservation, additional);
+        }
+        if consumer.name().starts_with(SORTED_JOIN) {
+            return self.grow_spilling(reservation, additional);
         }
         if !consumer.can_spill() {
             return self.pool.try_grow(reservation, additional);

@@ -10,7 +10,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde_json::{Value, json};
 use weir::prelude::*;
 use weir_tests::files::{TempLake, files_under};
-use weir_tests::kafka::{Broker, Record, broker_or_skip, unique_topic};
+use weir_tests::kafka::{Broker, Record, broker_or_skip, group_command_or_skip, unique_topic};
 use weir_tests::process::{Finished, Process, built_program};
 use weir_tests::s3::{S3Server, SECRET_KEY};
 
@@ -160,6 +160,48 @@ async fn kafkas_clients_and_weir_lag_see_where_a_drain_has_got_to() {
             "last stable offsets",
             "over --threshold 3",
         ],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafkas_own_command_shows_the_offsets_and_the_lag_of_a_drain() {
+    let Some(broker) = broker_or_skip().await else {
+        return;
+    };
+    let Some(command) = group_command_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::new();
+    let topic = broker.new_topic("lag.command", 2).await;
+    let producer = broker.producer();
+    producer.produce_n(&topic, 2, 20, record).await;
+    let job = Bronze::new(broker, &lake, &[&topic]);
+    let outcome = job.drain().await;
+    let group = outcome["group_id"].as_str().unwrap();
+    producer.produce_n(&topic, 2, 6, record).await;
+    producer.produce(&topic, 1, record(0)).await;
+
+    let rows = command.describe(broker, group).await;
+    let wanted = [
+        "TOPIC",
+        "PARTITION",
+        "CURRENT-OFFSET",
+        "LOG-END-OFFSET",
+        "LAG",
+    ];
+    let rows: Vec<Vec<&str>> = rows
+        .iter()
+        .map(|row| {
+            let value = |name: &&str| row.iter().find(|(own, _)| own == name).unwrap().1.as_str();
+            wanted.iter().map(value).collect()
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            [topic.as_str(), "0", "10", "13", "3"],
+            [topic.as_str(), "1", "10", "14", "4"]
+        ]
     );
 }
 

@@ -6,6 +6,7 @@
 //!
 //! - [`Broker`]: create, grow, trim and delete topics; watermarks.
 //! - [`SecureBroker`]: one that demands TLS, SASL or certificates.
+//! - [`GroupCommand`]: what `kafka-consumer-groups.sh` shows.
 //! - [`Producer`], [`TransactionalProducer`]: send [`Record`]s, check every delivery report, and return the [`crate::ledger::Ledger`]
 //!   of what was acknowledged.
 
@@ -14,10 +15,12 @@ mod distribution;
 mod producer;
 mod secure;
 mod server;
+mod tools;
 
 pub use broker::{Broker, Watermarks};
 pub use producer::{Producer, Record, TransactionalProducer};
 pub use secure::{SECRET, SecureBroker, USER};
+pub use tools::{GroupCommand, group_command_or_skip};
 
 use tokio::sync::OnceCell;
 

@@ -101,7 +101,7 @@ pub(super) async fn table(
         .try_fold(rows, |rows, condition| rows.filter(condition))
 }
 
-/// The messages of topic `name`, from `starts` (the source's `startingOffsets`) or its beginning.
+/// The messages of topic `name`, from `starts` (the source's `startingOffsets`) or its beginning. What has aged out of it is passed over.
 pub(super) async fn topic(
     session: &Session,
     name: &str,
@@ -111,6 +111,7 @@ pub(super) async fn topic(
     let reader = session
         .read()
         .format("kafka")
+        .option("failOnDataLoss", false)
         .options(options.clone())
         .option("subscribe", name)
         .option("includeHeaders", true)

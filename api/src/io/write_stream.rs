@@ -237,7 +237,8 @@ impl DataStreamWriter {
             None => None,
             Some(rules) => {
                 let location = checkpoint.location();
-                Some(contract(rules, &letters, &sink, &location, stores)?)
+                let stores: Arc<dyn ObjectStoreRegistry> = session.shared_stores();
+                Some(contract(rules, &letters, &sink, &location, &stores)?)
             }
         };
         let mut listeners = session.listeners();
@@ -276,7 +277,7 @@ fn contract(
     options: &DeadLetterOptions,
     sink: &DeltaSink,
     checkpoint: &str,
-    stores: &dyn ObjectStoreRegistry,
+    stores: &Arc<dyn ObjectStoreRegistry>,
 ) -> Result<Contract> {
     let letters = DeadLetters::of_options(options, checkpoint, stores)?;
     if let Some(dlq) = letters.as_ref().and_then(DeadLetters::table_url) {

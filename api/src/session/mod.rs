@@ -156,6 +156,11 @@ impl Session {
         &self.inner.stores
     }
 
+    /// The same for who keeps them.
+    pub(crate) fn shared_stores(&self) -> Arc<ObjectStores> {
+        Arc::clone(&self.inner.stores)
+    }
+
     /// DataFusion's session, for what Weir does not wrap.
     #[must_use]
     pub fn datafusion(&self) -> &SessionContext {

@@ -1,4 +1,4 @@
-//! The records: orders as JSON, about 1 KB of 12 fields, each a function of its number alone.
+//! The records: orders as JSON, about 1 KB of 12 fields (or 200 B of 8), each a function of its number alone.
 
 use std::fmt::Write as _;
 
@@ -89,6 +89,15 @@ pub fn write_value(value: &mut String, number: u64) {
         let _ = write!(value, "{:05x} ", random.below(1 << 20));
     }
     value.push_str("\"}");
+}
+
+/// Appends the value of record `number` to `value`, which is cleared first: the first eight fields of [`write_value`]'s, about 200 B.
+pub fn write_small_value(value: &mut String, number: u64) {
+    write_value(value, number);
+    if let Some(end) = value.find(",\"email\"") {
+        value.truncate(end);
+        value.push('}');
+    }
 }
 
 /// Appends the key of record `number` to `key`, which is cleared first.

@@ -1,7 +1,7 @@
 //! Where the dead letters of a streaming query go: a Delta table, a Kafka topic, or both.
 //!
-//! Tasks write letters as the data files of a Delta table, beside those of the rows; for a topic alone, below the checkpoint, where they go
-//! when the batch is closed. Committing a batch's letters makes those files part of the table, in one commit that carries
+//! Tasks write letters as the data files of a Delta table, beside those of the rows; for a topic alone, below the checkpoint, in a directory
+//! for each batch, which goes when the batch is closed. Committing a batch's letters makes those files part of the table, in one commit that carries
 //! `txn(query, batch)`; for a topic, its messages are made of them, in one transaction that carries the batch's number. Either is there
 //! once, however often the batch is committed.
 
@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use weir_plan::dead_letters::{LetterSink, letters_schema};
 use weir_plan::{
-    CommitRequest, Error, ErrorKind, Options, QueryId, Result, StreamSink as _, WriteStep, Written,
+    BatchId, CommitRequest, Error, ErrorKind, Options, QueryId, Result, StreamSink as _, WriteStep,
 };
 
 use crate::delta::DeltaSink;
@@ -30,10 +30,39 @@ use topic::LetterTopic;
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct DeadLetters {
-    files: DeltaSink,
-    /// Whether the files become part of a table, or are only read for the topic.
-    is_table: bool,
+    files: LetterFiles,
     topic: Option<LetterTopic>,
+}
+
+/// Where letters are written.
+#[derive(Debug)]
+enum LetterFiles {
+    /// They become part of it.
+    Table(Arc<DeltaSink>),
+    /// They are only read for the topic: no process deletes what another one needs, since what is there of a closed batch nobody reads.
+    Staged {
+        directory: String,
+        options: Options,
+        stores: Arc<dyn ObjectStoreRegistry>,
+    },
+}
+
+impl LetterFiles {
+    /// Those of `batch`.
+    fn of(&self, batch: BatchId) -> Result<Arc<DeltaSink>> {
+        match self {
+            Self::Table(table) => Ok(Arc::clone(table)),
+            Self::Staged {
+                directory,
+                options,
+                stores,
+            } => {
+                let place = format!("{directory}/{}", batch.0);
+                let sink = DeltaSink::try_new(&place, Vec::new(), options, stores.as_ref())?;
+                Ok(Arc::new(sink))
+            }
+        }
+    }
 }
 
 impl DeadLetters {
@@ -45,33 +74,41 @@ impl DeadLetters {
     pub fn of_options(
         options: &DeadLetterOptions,
         checkpoint: &str,
-        stores: &dyn ObjectStoreRegistry,
+        stores: &Arc<dyn ObjectStoreRegistry>,
     ) -> Result<Option<Self>> {
         let topic = match &options.topic {
             None => None,
             Some(name) => Some(LetterTopic::try_new(name, options.kafka.clone())?),
-        };
-        let location = match (&options.table, &topic) {
-            (None, None) => return Ok(None),
-            (Some(table), _) => table.clone(),
-            (None, Some(_)) => format!("{}/dead_letters", checkpoint.trim_end_matches('/')),
         };
         let mut files = Options::new();
         if topic.is_some() {
             // Who makes messages of a file holds it in memory.
             files.set("targetFileSize", "32MB");
         }
-        Ok(Some(Self {
-            files: DeltaSink::try_new(&location, Vec::new(), &files, stores)?,
-            is_table: options.table.is_some(),
-            topic,
-        }))
+        let files = match (&options.table, &topic) {
+            (None, None) => return Ok(None),
+            (Some(table), _) => {
+                let table = DeltaSink::try_new(table, Vec::new(), &files, stores.as_ref())?;
+                LetterFiles::Table(Arc::new(table))
+            }
+            (None, Some(_)) => LetterFiles::Staged {
+                directory: format!("{}/dead_letters", checkpoint.trim_end_matches('/')),
+                options: files,
+                stores: Arc::clone(stores),
+            },
+        };
+        // What cannot be written to is refused now.
+        files.of(BatchId(0))?;
+        Ok(Some(Self { files, topic }))
     }
 
     /// The URL of the table, if there is one.
     #[must_use]
     pub fn table_url(&self) -> Option<String> {
-        self.is_table.then(|| self.files.location())
+        match &self.files {
+            LetterFiles::Table(table) => Some(table.location()),
+            LetterFiles::Staged { .. } => None,
+        }
     }
 }
 
@@ -85,45 +122,46 @@ impl LetterSink for DeadLetters {
     }
 
     async fn open(&self, query_id: QueryId) -> Result<()> {
-        let opened = self.files.open(query_id, letters_schema()).await;
-        opened.map_err(|error| match error.kind() {
-            ErrorKind::SchemaMismatch => Error::new(
-                ErrorKind::SchemaMismatch,
-                format!(
-                    "delta table {} is no table of dead letters; name another one, which is made by the first letter",
-                    self.files.location()
-                ),
-            )
-            .with_source(error),
-            _ => error,
-        })?;
+        if let LetterFiles::Table(table) = &self.files {
+            let opened = table.open(query_id, letters_schema()).await;
+            opened.map_err(|error| match error.kind() {
+                ErrorKind::SchemaMismatch => Error::new(
+                    ErrorKind::SchemaMismatch,
+                    format!(
+                        "delta table {} is no table of dead letters; name another one, which is made by the first letter",
+                        table.location()
+                    ),
+                )
+                .with_source(error),
+                _ => error,
+            })?;
+        }
         match &self.topic {
             Some(topic) => topic.open().await,
             None => Ok(()),
         }
     }
 
-    async fn write_step(&self) -> Result<Arc<dyn WriteStep>> {
-        self.files.write_step(letters_schema()).await
+    async fn write_step(&self, batch: BatchId) -> Result<Arc<dyn WriteStep>> {
+        self.files.of(batch)?.write_step(letters_schema()).await
     }
 
     async fn commit(&self, request: CommitRequest<'_>) -> Result<()> {
         if let Some(topic) = &self.topic {
-            let letters = self.files.read_written(request.written)?;
-            topic
-                .commit(request.query_id, request.batch_id, letters)
-                .await?;
+            let files = self.files.of(request.batch_id)?;
+            let letters = files.read_written(request.written)?;
+            topic.commit(&request, letters).await?;
         }
-        if self.is_table {
-            self.files.commit(request).await?;
+        match &self.files {
+            LetterFiles::Table(table) => table.commit(request).await.map(|_| ()),
+            LetterFiles::Staged { .. } => Ok(()),
         }
-        Ok(())
     }
 
-    async fn closed(&self, written: &Written) -> Result<()> {
-        match self.is_table {
-            true => Ok(()),
-            false => self.files.delete_written(written).await,
+    async fn closed(&self, batch: BatchId) -> Result<()> {
+        match &self.files {
+            LetterFiles::Table(_) => Ok(()),
+            LetterFiles::Staged { .. } => self.files.of(batch)?.delete_staged().await,
         }
     }
 }

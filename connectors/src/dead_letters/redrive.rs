@@ -17,6 +17,9 @@ use crate::kafka::{Outbox, Outgoing, Place, check_outbox_options};
 /// Letters of a topic in one transaction.
 const LETTERS_PER_TRANSACTION: u64 = 10_000;
 
+/// Messages of a topic that one transaction passes by at most: it ends before brokers give it up, however few letters are meant.
+const MESSAGES_PER_TRANSACTION: u64 = 100_000;
+
 /// How many letters were produced again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Redriven {
@@ -45,6 +48,8 @@ struct Open {
     /// Its letters were produced before.
     already: bool,
     letters: u64,
+    /// Of a topic, letters or not.
+    messages: u64,
     marks: BTreeMap<Place, i64>,
 }
 
@@ -110,6 +115,7 @@ impl Redrive {
                 batch: Some(batch),
                 already: already.await?,
                 letters: 0,
+                messages: 0,
                 marks: BTreeMap::from([(place, mark)]),
             });
         }
@@ -134,6 +140,7 @@ impl Redrive {
                 batch: None,
                 already: false,
                 letters: 0,
+                messages: 0,
                 marks: BTreeMap::new(),
             });
         }
@@ -144,7 +151,8 @@ impl Redrive {
             return Err(Error::internal("a redrive without a transaction"));
         };
         open.marks.insert((topic.to_owned(), partition), offset + 1);
-        if open.letters >= LETTERS_PER_TRANSACTION {
+        open.messages += 1;
+        if open.letters >= LETTERS_PER_TRANSACTION || open.messages >= MESSAGES_PER_TRANSACTION {
             self.commit().await?;
         }
         Ok(())

@@ -1,17 +1,22 @@
 //! Dead letters as messages of a Kafka topic, each batch in one transaction.
 //!
 //! The outbox of a query is `weir-dlq-QUERY`. A batch's mark is the offset N + 1 of batch N, committed at partition 0 of the topic that the
-//! batch's first letter goes to: what is prepared is read in the same order whenever it is committed.
+//! batch's first letter goes to: what is prepared is read in the same order whenever it is committed. Brokers forget the marks of a group
+//! after a while (`offsets.retention.minutes`): a batch that another run has prepared, and that has no mark, is looked for in the topic.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use futures::{Stream, StreamExt as _};
 use tokio::sync::Mutex;
-use weir_plan::{BatchId, Error, Options, QueryId, Result};
+use weir_plan::dead_letters::header;
+use weir_plan::{CommitRequest, Error, Options, Result};
 
 use super::letter::DeadLetter;
 use crate::kafka::{Outbox, Outgoing, Place, check_outbox_options, check_topic};
+
+/// How far the clocks of who writes letters and of who keeps them may be apart.
+const CLOCKS_MS: i64 = 3_600_000;
 
 /// What stands for a record's own topic in the name of the letters'.
 const OWN_TOPIC: &str = "{topic}";
@@ -66,10 +71,10 @@ impl LetterTopic {
     /// Produces the letters of a batch, unless they are there.
     pub(super) async fn commit(
         &self,
-        query: QueryId,
-        batch: BatchId,
+        request: &CommitRequest<'_>,
         letters: impl Stream<Item = Result<RecordBatch>>,
     ) -> Result<()> {
+        let (query, batch) = (request.query_id, request.batch_id);
         let mut own = self.outbox.lock().await;
         let outbox = match own.take() {
             Some(outbox) => outbox,
@@ -82,7 +87,7 @@ impl LetterTopic {
         let mark = i64::try_from(batch.0)
             .map_err(|_| Error::internal(format!("batch {batch} is beyond i64")))?
             + 1;
-        let sent = self.send(&outbox, mark, letters).await;
+        let sent = self.send(&outbox, mark, request.recovered, letters).await;
         match &sent {
             // Kept for the next batch only when it is known to be in order.
             Ok(()) => *own = Some(outbox),
@@ -102,6 +107,7 @@ impl LetterTopic {
         &self,
         outbox: &Arc<Outbox>,
         mark: i64,
+        recovered: bool,
         letters: impl Stream<Item = Result<RecordBatch>>,
     ) -> Result<()> {
         let mut letters = std::pin::pin!(letters);
@@ -115,10 +121,13 @@ impl LetterTopic {
                 let at = (self.topic_of(first)?, 0);
                 place = Some(at.clone());
                 let outbox = Arc::clone(outbox);
+                let (of, since) = (batch_headers(first), first.failed_at_ms - CLOCKS_MS);
                 let there = blocking(move || {
                     let there = outbox.marks(std::slice::from_ref(&at))?;
-                    let there = there.first().copied().flatten();
-                    let there = there.is_some_and(|there| there >= mark);
+                    let there = match there.first().copied().flatten() {
+                        Some(there) => there >= mark,
+                        None => recovered && outbox.has_since(&at.0, since, &of)?,
+                    };
                     if !there {
                         outbox.begin()?;
                     }
@@ -162,6 +171,14 @@ impl LetterTopic {
         }
         Ok(topic)
     }
+}
+
+/// What the letters of one batch have in common, as headers.
+fn batch_headers(letter: &DeadLetter) -> [(&'static str, String); 2] {
+    [
+        (header::QUERY_ID, letter.query_id.clone()),
+        (header::BATCH_ID, letter.batch_id.to_string()),
+    ]
 }
 
 /// Runs `work`, which waits for a cluster, on a thread of its own.

@@ -1,5 +1,6 @@
 //! Files that a batch's tasks wrote, read before (or without) being part of the table.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -36,20 +37,25 @@ impl DeltaSink {
             .boxed())
     }
 
-    /// Deletes the files of `written`, which were never part of the table; they may be gone already.
+    /// Deletes all that is at its place, where no table is, and on a disk the directory.
     ///
     /// # Errors
     /// `Storage` or `Unavailable`.
-    pub(crate) async fn delete_written(&self, written: &Written) -> Result<()> {
+    pub(crate) async fn delete_staged(&self) -> Result<()> {
         let store = self.log_store().object_store(None);
-        let files = Files::decode(&written.files)?.map_or_else(Vec::new, |files| files.adds);
-        for add in files {
-            match store.delete(&path(&add)?).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => {
-                    return Err(table_error(self.url(), "deleting files of", error.into()));
-                }
+        let staged = store.list(None).map_ok(|file| file.location).boxed();
+        let deleted = store.delete_stream(staged).try_for_each(|_| ready(Ok(())));
+        match deleted.await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => {
+                return Err(table_error(self.url(), "deleting files of", error.into()));
             }
+        }
+        if self.url().scheme() == "file"
+            && let Ok(directory) = self.url().to_file_path()
+        {
+            // It may not be there, and hold what another process writes just now.
+            let _ = tokio::fs::remove_dir(directory).await;
         }
         Ok(())
     }

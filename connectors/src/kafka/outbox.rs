@@ -15,7 +15,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
 };
@@ -143,6 +143,71 @@ impl Outbox {
                 _ => None,
             })
             .collect())
+    }
+
+    /// Whether `topic` holds a committed message with all of `headers` that was written at `since_ms` (since the epoch) or later. It reads
+    /// what was written since.
+    ///
+    /// # Errors
+    /// `NotFound` when the topic does not exist; `Unavailable`, `PermissionDenied`.
+    pub(crate) fn has_since(
+        &self,
+        topic: &str,
+        since_ms: i64,
+        headers: &[(&str, String)],
+    ) -> Result<bool> {
+        let doing = format!("look for what was written to topic {topic:?} before");
+        let refused = |error: KafkaError| failed(&self.properties, &doing, &error);
+        let mut times = TopicPartitionList::new();
+        for partition in self.partitions(topic)? {
+            let time = Offset::Offset(since_ms.max(0));
+            times
+                .add_partition_offset(topic, partition, time)
+                .map_err(refused)?;
+        }
+        let starts = self.marks.offsets_for_times(times, ASKING);
+        let starts = starts.map_err(refused)?;
+        let mut list = TopicPartitionList::new();
+        let mut open = BTreeSet::new();
+        for start in starts.elements() {
+            // Nothing was written since where it is the end.
+            if let Offset::Offset(offset) = start.offset() {
+                let from = Offset::Offset(offset);
+                list.add_partition_offset(topic, start.partition(), from)
+                    .map_err(refused)?;
+                open.insert(start.partition());
+            }
+        }
+        if open.is_empty() {
+            return Ok(false);
+        }
+        let reader: BaseConsumer<Quiet> = self
+            .properties
+            .marking(&self.id)
+            .create_with_context(Quiet::of(&self.properties))
+            .map_err(refused)?;
+        reader.assign(&list).map_err(refused)?;
+        while !open.is_empty() {
+            let Some(event) = reader.poll(ASKING) else {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!(
+                        "cannot {doing}: kafka at {} gave nothing for {} s; try again once it is well",
+                        self.properties.servers(),
+                        ASKING.as_secs()
+                    ),
+                ));
+            };
+            match event {
+                Ok(message) if has_all(&message, headers) => return Ok(true),
+                Ok(_) => {}
+                Err(KafkaError::PartitionEOF(partition)) => {
+                    open.remove(&partition);
+                }
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        Ok(false)
     }
 
     /// The partitions of `topic`.
@@ -318,6 +383,14 @@ fn exists(client: &BaseConsumer<Quiet>, properties: &ClientProperties, topic: &s
             &KafkaError::MetadataFetch(code),
         )),
     }
+}
+
+fn has_all(message: &BorrowedMessage<'_>, wanted: &[(&str, String)]) -> bool {
+    let has = |(key, value): &(&str, String)| {
+        let mut headers = message.headers().into_iter().flat_map(Headers::iter);
+        headers.any(|found| found.key == *key && found.value == Some(value.as_bytes()))
+    };
+    wanted.iter().all(has)
 }
 
 fn failed(properties: &ClientProperties, doing: &str, error: &KafkaError) -> Error {

@@ -134,7 +134,8 @@ impl Http {
                 return Err(Error::new(
                     ErrorKind::Unavailable,
                     format!(
-                        "the schema registry at {base} was asked {} times for {what}: {failed}; see that it is up,                          or raise {}",
+                        "the schema registry at {base} was asked {} times for {what}: {failed}; see that it is up, \
+                         or raise {}",
                         attempt + 1,
                         SCHEMA_REGISTRY_RETRIES.key
                     ),

@@ -4,10 +4,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use weir_proto::QueryId;
+use weir_proto::{BatchId, QueryId};
 
 use crate::error::Result;
-use crate::sink::{CommitRequest, WriteStep, Written};
+use crate::sink::{CommitRequest, WriteStep};
 
 /// Where a query's dead letters go. Tasks write them as files beside those of the table; they count once they are committed, which is
 /// before the batch's rows are.
@@ -22,11 +22,11 @@ pub trait LetterSink: Debug + Send + Sync {
     /// `SchemaMismatch`, `NotFound`, `Unavailable`, naming the place and what to do.
     async fn open(&self, query_id: QueryId) -> Result<()>;
 
-    /// How letters ([`letters_schema`](super::letters_schema)) become files.
+    /// How letters ([`letters_schema`](super::letters_schema)) of `batch` become files.
     ///
     /// # Errors
     /// As [`Self::open`].
-    async fn write_step(&self) -> Result<Arc<dyn WriteStep>>;
+    async fn write_step(&self, batch: BatchId) -> Result<Arc<dyn WriteStep>>;
 
     /// Commits the letters of a prepared batch, exactly once for its (query, batch) however often it is called.
     ///
@@ -34,9 +34,9 @@ pub trait LetterSink: Debug + Send + Sync {
     /// Whatever keeps them from being committed; calling again is safe.
     async fn commit(&self, request: CommitRequest<'_>) -> Result<()>;
 
-    /// The batch is closed: what was only staged may go.
+    /// The batch is closed: what was only staged for it goes, also what attempts that were killed have left.
     ///
     /// # Errors
     /// `Storage` or `Unavailable`; nothing is lost but room.
-    async fn closed(&self, written: &Written) -> Result<()>;
+    async fn closed(&self, batch: BatchId) -> Result<()>;
 }

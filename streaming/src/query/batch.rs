@@ -17,7 +17,7 @@ use weir_plan::functions::bind_pinned;
 use weir_plan::logical::WriteNode;
 use weir_plan::manifest::collect_manifest;
 use weir_plan::{
-    CommitRequest, Committed, Error, ErrorKind, Result, StreamSource, WriteStep, Written,
+    BatchId, CommitRequest, Committed, Error, ErrorKind, Result, StreamSource, WriteStep, Written,
 };
 
 use super::QuerySpec;
@@ -154,7 +154,10 @@ impl BatchContext {
             .await?;
         took.commit_offsets = millis(begun);
         self.step(batch, BatchStep::Closed);
-        self.tidy_letters(prepared).await;
+        // An attempt that was killed may have staged what the others did not.
+        if recovered || self.letters_of(prepared).is_ok_and(|own| own.is_some()) {
+            self.tidy_letters(batch.batch_id).await;
+        }
 
         // History is bounded; a purge that fails is made up for by the next one.
         let purged = self
@@ -196,12 +199,13 @@ impl BatchContext {
         Ok(())
     }
 
-    /// What was staged of a closed batch takes room and nothing else: that it stays is no failure.
-    async fn tidy_letters(&self, prepared: &PreparedEntry) {
-        let Ok(Some((letters, written))) = self.letters_of(prepared) else {
+    /// What was staged for a closed batch takes room and nothing else: that it stays is no failure.
+    pub(super) async fn tidy_letters(&self, batch: BatchId) {
+        let contract = self.spec.contract.as_ref();
+        let Some(letters) = contract.and_then(|contract| contract.letters.as_ref()) else {
             return;
         };
-        if let Err(error) = letters.closed(&written).await {
+        if let Err(error) = letters.closed(batch).await {
             warn!(%error, "staged dead letters could not be deleted");
         }
     }
@@ -265,7 +269,7 @@ impl BatchContext {
             timestamp_ms: batch.batch_timestamp_ms,
         };
         let letters = match &contract.letters {
-            Some(letters) => Some(letters.write_step().await?),
+            Some(letters) => Some(letters.write_step(batch.batch_id).await?),
             None => None,
         };
         let sink = &self.spec.sink;

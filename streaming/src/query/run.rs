@@ -190,6 +190,7 @@ impl Run {
             Recovery::Closed(batch) => {
                 // The run that closed it may have died before it could tell.
                 self.committer.commit(ends(batch));
+                self.context.tidy_letters(batch.batch_id).await;
                 batch
             }
             Recovery::Rerun(batch) => {

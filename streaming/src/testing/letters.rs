@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
 use weir_plan::dead_letters::LetterSink;
-use weir_plan::{CommitRequest, Error, ErrorKind, QueryId, Result, WriteStep, Written};
+use weir_plan::{BatchId, CommitRequest, Error, ErrorKind, QueryId, Result, WriteStep};
 
 use super::Script;
 use super::sink::{Files, MemoryWriteStep};
@@ -59,7 +59,7 @@ impl LetterSink for MemoryLetters {
         }
     }
 
-    async fn write_step(&self) -> Result<Arc<dyn WriteStep>> {
+    async fn write_step(&self, _batch: BatchId) -> Result<Arc<dyn WriteStep>> {
         Ok(Arc::new(MemoryWriteStep::plain(&self.files)))
     }
 
@@ -77,7 +77,7 @@ impl LetterSink for MemoryLetters {
             .await
     }
 
-    async fn closed(&self, _written: &Written) -> Result<()> {
+    async fn closed(&self, _batch: BatchId) -> Result<()> {
         self.script.play("letters closed", async { Ok(()) }).await
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use weir_tests::files::TempLake;
+use weir_tests::files::{TempLake, files_under};
 use weir_tests::kafka::{Record, broker_or_skip};
 use weir_tests::python::{Offsets, python_or_skip};
 
@@ -103,6 +103,9 @@ async fn kills_leave_each_record_in_one_place(
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), RECORDS, "a record is in both places");
+    // Nor is anything left of what attempts that were killed had staged.
+    let staged = lake.checkpoint("accounts").join("dead_letters");
+    assert_eq!(files_under(&staged, ""), Vec::<std::path::PathBuf>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use weir_tests::files::{TempLake, files_under};
 use weir_tests::kafka::{Record, broker_or_skip};
 use weir_tests::python::python_or_skip;
 
-use super::{Accounts, broken, good, hex, letters_of, renamed};
+use super::{Accounts, RUN_WITHIN, broken, good, hex, letters_of, renamed};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn letters_of_a_topic_are_the_records_with_headers_that_say_why() {
@@ -21,10 +21,13 @@ async fn letters_of_a_topic_are_the_records_with_headers_that_say_why() {
     producer.produce(&topic, 0, renamed(7)).await;
     producer.produce(&topic, 0, broken(8)).await;
     producer.produce(&topic, 0, Record::tombstone("gone")).await;
+    // Latin-1.
+    let no_text = Record::of(b"{\"id\":\"caf\xe9\",\"balance\":\"1.50\"}".to_vec());
+    producer.produce(&topic, 0, no_text).await;
     let job = Accounts::bare(broker, &lake, &topic).with_topic(broker, "{topic}.dlq");
     let (batches, counts) = job.drain().await;
     assert_eq!(counts["rows"], 100, "{counts}");
-    assert_eq!(counts["dead_letters"], 3, "{counts}");
+    assert_eq!(counts["dead_letters"], 4, "{counts}");
     let place = batches[0]["expectations"]["deadLetters"].as_str().unwrap();
     assert!(place.contains("kafka topic {topic}.dlq"), "{place}");
 
@@ -56,6 +59,12 @@ async fn letters_of_a_topic_are_the_records_with_headers_that_say_why() {
     assert_eq!(
         (&shown[2]["key"], &shown[2]["value"]),
         (&json!("gone"), &Value::Null)
+    );
+    assert_eq!(shown[3]["error_type"], "SCHEMA_VIOLATION", "{}", shown[3]);
+    assert!(
+        shown[3]["value"]["base64"].is_string(),
+        "its bytes as they came: {}",
+        shown[3]
     );
 
     // What was staged went when the batch was closed; on an object store its directory, too.
@@ -98,6 +107,42 @@ async fn batch_whose_letters_no_topic_takes_is_not_committed_and_finished_when_o
     job.drain().await;
     assert_eq!(python.read_delta(&job.table).await.rows, 50);
     assert_eq!(letters_of(broker, &dlq).await.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_are_in_the_topic_once_when_the_broker_has_forgotten_the_batch() {
+    let Some(broker) = broker_or_skip().await else {
+        return;
+    };
+    let Some(python) = python_or_skip().await else {
+        return;
+    };
+    let lake = TempLake::new();
+    let topic = broker.new_topic("forgotten", 2).await;
+    broker.producer().produce_n(&topic, 2, 20, good).await;
+    broker.producer().produce_n(&topic, 2, 10, renamed).await;
+    let dlq = broker.new_topic("forgotten_dlq", 3).await;
+    let job = Accounts::bare(broker, &lake, &topic).with_topic(broker, &dlq);
+    for step in ["prepared", "dead_letters_committed"] {
+        let killed = job.clone().killed_at(step, lake.path()).start();
+        let killed = killed.wait(RUN_WITHIN).await;
+        assert!(!killed.status.success(), "{step}: {killed}");
+        let count = if step == "prepared" { 0 } else { 10 };
+        assert_eq!(letters_of(broker, &dlq).await.len(), count, "{step}");
+    }
+    // After offsets.retention.minutes.
+    let query = letters_of(broker, &dlq).await[0].query_id.clone();
+    broker.delete_group(&format!("weir-dlq-{query}")).await;
+    job.drain().await;
+    assert_eq!(letters_of(broker, &dlq).await.len(), 10);
+    assert_eq!(python.read_delta(&job.table).await.rows, 20);
+
+    // Letters of the next batch are others.
+    broker.producer().produce_n(&topic, 2, 4, renamed).await;
+    let killed = job.clone().killed_at("prepared", lake.path()).start();
+    killed.wait(RUN_WITHIN).await;
+    job.drain().await;
+    assert_eq!(letters_of(broker, &dlq).await.len(), 14);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,3 +121,33 @@ async fn from_csv_says_why_and_refuses_by_name() {
         assert_ne!(error.kind(), ErrorKind::Internal);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_are_read_as_they_are_and_what_is_no_text_is_a_bad_record() {
+    let session = session().await;
+    let rows = "select * from (values (1, x'312c61'), (2, x'322ce9'), (3, null)) as t(n, j)";
+    let frame = session.sql(rows).await.unwrap();
+    let schema = "i INT, s STRING, _corrupt_record STRING";
+    let options = [("mode", "PERMISSIVE"), ("columnNameOfError", "why")];
+    let expected = [
+        r#"{"i":1,"s":"a"}"#,
+        "{\"_corrupt_record\":\"2,\u{fffd}\",\"why\":\"it is no UTF-8, at byte 2\"}",
+    ];
+    for text in [col("j"), col("j").cast("string").unwrap()] {
+        let parsed = to_json(from_csv(text.clone(), schema, options).unwrap());
+        let rows = frame.clone().select([col("n"), parsed.alias("r")]).unwrap();
+        let rows = rows.sort([col("n")]).unwrap().collect().await.unwrap();
+        let rows = weir::datafusion::arrow::util::pretty::pretty_format_batches(&rows)
+            .unwrap()
+            .to_string();
+        for expected in expected {
+            assert!(rows.contains(expected), "{expected}: {rows}");
+        }
+        assert!(rows.contains("| 3 |   "), "{rows}");
+        let strict = from_csv(text, schema, [("mode", "FAILFAST")]).unwrap();
+        let rows = frame.clone().select([strict.alias("r")]).unwrap();
+        let error = rows.collect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Compute, "{error}");
+        assert!(error.to_string().contains("no UTF-8"), "{error}");
+    }
+}

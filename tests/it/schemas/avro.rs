@@ -223,8 +223,10 @@ async fn records_that_are_none_are_told_one_by_one() {
     let spec = json!([{"topic": topic, "format": "avro", "schema": schema, "records": [{"id": 1, "name": "ann"}]}]);
     let id = registry.produce(&clients, broker, &spec).await[0];
     let with_id = |id: u32, body: &[u8]| [&[0], &id.to_be_bytes()[..], body].concat();
-    let bad: [(Vec<u8>, &str); 8] = [
+    let bad: [(Vec<u8>, &str); 9] = [
         (with_id(4_000_000, &[2]), "schema id 4000000"),
+        // A registry's ids have 31 bits: it answers as if the request were wrong.
+        (with_id(u32::MAX, &[2]), "schema id 4294967295 is beyond"),
         (b"{\"id\":1}".to_vec(), "first byte is 0x7b"),
         (Vec::new(), "it is empty"),
         (vec![0, 0, 0], "ends within the header"),
@@ -256,8 +258,8 @@ async fn records_that_are_none_are_told_one_by_one() {
     // What the registry itself said of the id that it does not know.
     assert!(error(&rows[1]).contains("40403"), "{}", rows[1]);
     assert!(error(&rows[1]).contains(&registry.url()), "{}", rows[1]);
-    assert_eq!(rows[9], Value::Null);
-    assert_eq!(rows[10], json!({"id": 2, "name": "b"}));
+    assert_eq!(rows[10], Value::Null);
+    assert_eq!(rows[11], json!({"id": 2, "name": "b"}));
 
     let decoded = from_avro_registry(col("value"), &reader, STRICT).unwrap();
     let failed = decode(frame, decoded).await.unwrap_err();

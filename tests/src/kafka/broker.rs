@@ -126,6 +126,16 @@ impl Broker {
         self.wait_for_partitions(topic, 0).await;
     }
 
+    /// Deletes a consumer group with all that it has committed, as a broker does once it is old enough.
+    pub async fn delete_group(&self, group: &str) {
+        let deleted = self.admin.delete_groups(&[group], &admin_options()).await;
+        let deleted =
+            deleted.unwrap_or_else(|error| panic!("cannot delete group {group}: {error}"));
+        for result in deleted {
+            result.unwrap_or_else(|(group, code)| panic!("cannot delete group {group}: {code}"));
+        }
+    }
+
     /// The names of all topics, as the broker has them now.
     pub async fn topics(&self) -> Vec<String> {
         let admin = self.admin.clone();

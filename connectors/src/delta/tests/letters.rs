@@ -168,8 +168,8 @@ async fn rows_and_letters_are_files_of_two_tables_each_committed_by_itself() {
             .await,
         "1|even|SEMANTIC_ERROR|4\n3|even|SEMANTIC_ERROR|4"
     );
-    sink.delete_written(&of_letters).await.unwrap();
-    sink.delete_written(&of_letters).await.unwrap();
+    sink.delete_staged().await.unwrap();
+    sink.delete_staged().await.unwrap();
     let error = sink
         .read_written(&of_letters)
         .unwrap()

@@ -1,7 +1,8 @@
 //! Records of one writer's schema into an array of the reader's.
 //!
-//! A decoder of `arrow-avro` that met a bad record is of no more use: what it had read of it stays in its columns. The records before
-//! are decoded once more by a new one, so that each bad record costs a decoder, and each good one is read at most twice.
+//! A decoder of `arrow-avro` that met a bad record is of no more use: what it had read of it stays in its columns, and the records before
+//! are decoded once more by a new one. So records whose bytes show that they are bad are left out before ([`Walk`]); only what is bad
+//! otherwise (a decimal of too many digits, a branch that the reader lacks) is looked for by halves, a decoder each.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
@@ -12,6 +13,7 @@ use datafusion::common::DataFusionError;
 use super::check::check;
 use super::schema::AvroTree;
 use super::values::as_spark;
+use super::walk::Walk;
 use crate::error::{Error, Result};
 use crate::functions::decode::{Bad, Decoded};
 
@@ -24,6 +26,10 @@ pub(crate) struct AvroDecoder {
     writer: String,
     reader: String,
     data_type: DataType,
+    walk: Walk,
+    /// Decoders of `arrow-avro` so far.
+    #[cfg(test)]
+    started: std::sync::atomic::AtomicUsize,
 }
 
 impl AvroDecoder {
@@ -37,12 +43,18 @@ impl AvroDecoder {
             writer: writer.wrapped(),
             reader: reader.wrapped(),
             data_type: reader.data_type().map_err(|error| error.to_string())?,
+            walk: Walk::new(&writer.root, &reader.root),
+            #[cfg(test)]
+            started: std::sync::atomic::AtomicUsize::new(0),
         };
         decoder.start(1).map_err(|error| error.to_string())?;
         Ok(decoder)
     }
 
     fn start(&self, rows: usize) -> Result<Decoder, arrow::error::ArrowError> {
+        #[cfg(test)]
+        self.started
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut store = SchemaStore::new_with_type(FingerprintAlgorithm::Id);
         store.set(Fingerprint::Id(0), AvroSchema::new(self.writer.clone()))?;
         ReaderBuilder::new()
@@ -58,17 +70,54 @@ impl AvroDecoder {
     /// # Errors
     /// Those that are about no record.
     pub(crate) fn decode(&self, bodies: &[&[u8]]) -> Result<Decoded, DataFusionError> {
+        let all = bodies.iter().copied().enumerate();
+        let (mut sound, mut bad) = divided(all, |body| self.walk.check(body));
         let mut spans = Spans::default();
-        self.decode_span(bodies, 0, &mut spans)?;
-        let Spans { mut good, bad } = spans;
-        if bad.is_empty()
-            && good.len() == 1
-            && let Some((_, whole)) = good.pop()
-        {
-            return Ok(whole);
+        if !sound.bodies.is_empty() {
+            match self.run(&sound.bodies)? {
+                Run::Whole(values) if bad.is_empty() => return Ok(Decoded { values, bad }),
+                Run::Whole(values) => spans.push_good(0..sound.rows.len(), values),
+                Run::Bad { .. } | Run::SomeBad(_) => {
+                    let records = sound.rows.into_iter().zip(sound.bodies);
+                    let no_text;
+                    (sound, no_text) = divided(records, |body| self.walk.check_text(body));
+                    bad.extend(no_text);
+                    self.decode_span(&sound.bodies, 0, &mut spans)?;
+                }
+            }
         }
-        let gathered = Decoded::gathered(&self.data_type, bodies.len(), good)?;
+        for row in spans.good.iter_mut().flat_map(|(span, _)| span) {
+            *row = sound.rows[*row];
+        }
+        bad.extend(spans.bad.into_iter().map(|Bad { row, reason }| Bad {
+            row: sound.rows[row],
+            reason,
+        }));
+        bad.sort_by_key(|bad| bad.row);
+        let gathered = Decoded::gathered(&self.data_type, bodies.len(), spans.good)?;
         Ok(Decoded { bad, ..gathered })
+    }
+
+    /// What `arrow-avro` makes of one record, or why nothing.
+    #[cfg(test)]
+    pub(super) fn read_alone(
+        &self,
+        body: &[u8],
+    ) -> Result<Result<ArrayRef, String>, DataFusionError> {
+        Ok(match self.run(&[body])? {
+            Run::Whole(values) => Ok(values),
+            Run::Bad { reason, .. } | Run::SomeBad(reason) => Err(reason),
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn started(&self) -> usize {
+        self.started.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_divided(&self, body: &[u8]) -> bool {
+        self.walk.check(body).is_ok()
     }
 
     /// `bodies`, the first of which is number `start`.
@@ -81,9 +130,7 @@ impl AvroDecoder {
         while !bodies.is_empty() {
             let (row, reason) = match self.run(bodies)? {
                 Run::Whole(values) => {
-                    let rows = (start..start + bodies.len()).collect();
-                    let bad = Vec::new();
-                    spans.good.push((rows, Decoded { values, bad }));
+                    spans.push_good(start..start + bodies.len(), values);
                     return Ok(());
                 }
                 Run::Bad { row, reason } => (row, reason),
@@ -134,6 +181,13 @@ struct Spans {
     bad: Vec<Bad>,
 }
 
+impl Spans {
+    fn push_good(&mut self, rows: std::ops::Range<usize>, values: ArrayRef) {
+        let bad = Vec::new();
+        self.good.push((rows.collect(), Decoded { values, bad }));
+    }
+}
+
 enum Run {
     /// The values of all records.
     Whole(ArrayRef),
@@ -141,6 +195,31 @@ enum Run {
     Bad { row: usize, reason: String },
     /// At least one is bad.
     SomeBad(String),
+}
+
+/// Records, and their places among all.
+#[derive(Default)]
+struct Numbered<'a> {
+    rows: Vec<usize>,
+    bodies: Vec<&'a [u8]>,
+}
+
+/// Those of `records` that pass, and why the others do not.
+fn divided<'a>(
+    records: impl Iterator<Item = (usize, &'a [u8])>,
+    check: impl Fn(&[u8]) -> Result<(), String>,
+) -> (Numbered<'a>, Vec<Bad>) {
+    let (mut sound, mut bad) = (Numbered::default(), Vec::new());
+    for (row, body) in records {
+        match check(body) {
+            Ok(()) => {
+                sound.rows.push(row);
+                sound.bodies.push(body);
+            }
+            Err(reason) => bad.push(Bad { row, reason }),
+        }
+    }
+    (sound, bad)
 }
 
 /// One record, whole and no more.

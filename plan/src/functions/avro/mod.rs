@@ -9,6 +9,7 @@ pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
 mod values;
+mod walk;
 
 pub(crate) use decoder::AvroDecoder;
 pub(super) use from_avro::FromAvro;

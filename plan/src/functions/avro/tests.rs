@@ -205,3 +205,148 @@ fn unions_are_structs_of_their_members() {
         assert!(text.contains(row), "{text}");
     }
 }
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) as usize % bound
+    }
+
+    /// `body` with a few bytes changed, left out, put in or cut off.
+    fn damage(&mut self, body: &[u8]) -> Vec<u8> {
+        let mut body = body.to_vec();
+        for _ in 0..=self.below(3) {
+            if body.is_empty() {
+                body.push(self.below(256) as u8);
+            }
+            let at = self.below(body.len());
+            match self.below(5) {
+                0 => body[at] = self.below(256) as u8,
+                1 => body[at] ^= 1 << self.below(8),
+                2 => drop(body.remove(at)),
+                3 => body.insert(at, self.below(256) as u8),
+                _ => body.truncate(at),
+            }
+        }
+        body
+    }
+}
+
+/// A writer's schema of everything, a reader's that differs, and a record.
+fn everything() -> (AvroTree, AvroTree, Vec<u8>) {
+    let inner = json!({"type": "record", "name": "In", "fields": [
+        {"name": "t", "type": ["null", "string"]}, {"name": "gone", "type": {"type": "array", "items": "string"}},
+    ]});
+    let writer = json!([
+        {"name": "s", "type": "string"},
+        {"name": "b", "type": "boolean"},
+        {"name": "i", "type": "int"},
+        {"name": "l", "type": "long"},
+        {"name": "f", "type": "double"},
+        {"name": "x", "type": {"type": "fixed", "name": "F", "size": 3}},
+        {"name": "d", "type": {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}},
+        {"name": "e", "type": {"type": "enum", "name": "E", "symbols": ["A", "B"]}},
+        {"name": "m", "type": {"type": "map", "values": "long"}},
+        {"name": "a", "type": {"type": "array", "items": inner}},
+        {"name": "u", "type": ["null", "int", "string"]},
+        {"name": "unread", "type": "string"},
+        {"name": "as_bytes", "type": "string"},
+    ]);
+    let mut reader = writer.clone();
+    reader.as_array_mut().unwrap().remove(11);
+    reader[11]["type"] = json!("bytes");
+    reader[9]["type"]["items"]["fields"] = json!([{"name": "t", "type": ["null", "string"]}]);
+    reader[2]["type"] = json!("long");
+    let mut body = vec![4, b'h', b'i', 1, 14, 16];
+    body.extend(1.5f64.to_le_bytes());
+    body.extend([1, 2, 3, 2, 7, 2, 2, 2, b'k', 18, 0]);
+    // Two blocks of items, the second with its length.
+    body.extend([2, 2, 2, b'x', 2, 2, b'y', 0, 1, 4, 0, 0, 0]);
+    body.extend([4, 2, b'z', 2, b'w', 2, b'v']);
+    (tree(&record(writer)), tree(&record(reader)), body)
+}
+
+#[test]
+fn damaged_records_are_bad_or_not_whatever_is_beside_them() {
+    let (writer, reader, good) = everything();
+    let decoder = AvroDecoder::try_new(&writer, &reader).unwrap();
+    let whole = decoder.decode(&[&good]).unwrap();
+    assert!(whole.bad.is_empty(), "{:?}", whole.bad);
+    let seed = 7;
+    let mut random = Random(seed);
+    for round in 0..60 {
+        let bodies: Vec<Vec<u8>> = (0..40)
+            .map(|at| match at % 4 {
+                0 => good.clone(),
+                _ => random.damage(&good),
+            })
+            .collect();
+        let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+        let together = decoder.decode(&bodies).unwrap();
+        assert_eq!(together.values.len(), bodies.len());
+        for (row, body) in bodies.iter().enumerate() {
+            let place = format!("seed {seed}, round {round}, {body:?}");
+            let alone = decoder.decode(&[body]).unwrap();
+            let found = together.bad.iter().find(|bad| bad.row == row);
+            assert_eq!(alone.bad.len(), usize::from(found.is_some()), "{place}");
+            assert_eq!(
+                alone.values.as_ref(),
+                together.values.slice(row, 1).as_ref(),
+                "{place}"
+            );
+            assert!(found.is_none_or(|bad| !bad.reason.is_empty()), "{place}");
+            // What is read is what `arrow-avro` reads of it.
+            match decoder.read_alone(body).unwrap() {
+                Ok(value) if found.is_none() => assert_eq!(value.as_ref(), alone.values.as_ref()),
+                Ok(value) => assert!(!decoder.is_divided(body), "{place}: {value:?}"),
+                Err(_) => assert!(found.is_some(), "{place}"),
+            }
+            assert!(row % 4 != 0 || found.is_none(), "{place}");
+        }
+    }
+}
+
+#[test]
+fn reasons_of_bad_records_name_the_field() {
+    let (writer, reader, good) = everything();
+    let decoder = AvroDecoder::try_new(&writer, &reader).unwrap();
+    let mut no_text = good.clone();
+    no_text[1] = 0xff;
+    let mut no_branch = good.clone();
+    // The union of its first item.
+    no_branch[26] = 8;
+    for (body, expected) in [
+        (&no_text, "field \"s\": text that is no UTF-8"),
+        (&no_branch, "field \"a."),
+        (&good[..9].to_vec(), "ends within a value, after 9 bytes"),
+    ] {
+        let decoded = decoder.decode(&[&good, body]).unwrap();
+        let [bad] = decoded.bad.as_slice() else {
+            panic!("{:?}", decoded.bad)
+        };
+        assert_eq!(bad.row, 1);
+        assert!(bad.reason.contains(expected), "{expected}: {}", bad.reason);
+    }
+}
+
+#[test]
+fn batch_of_bad_records_takes_few_decoders() {
+    let (writer, reader, good) = everything();
+    let mut no_text = good.clone();
+    no_text[1] = 0xff;
+    for bad in [good[..20].to_vec(), no_text, vec![0xa5; 60]] {
+        let decoder = AvroDecoder::try_new(&writer, &reader).unwrap();
+        let mut bodies = vec![bad.as_slice(); 1000];
+        bodies[500] = &good;
+        let decoded = decoder.decode(&bodies).unwrap();
+        assert_eq!(decoded.bad.len(), 999);
+        assert!(decoded.values.is_valid(500));
+        // One for the schemas, one for all records, one for those that are left.
+        assert!(decoder.started() <= 3, "{}", decoder.started());
+    }
+}

@@ -1,5 +1,6 @@
 //! `from_csv(text, schema, options)`: a column of CSV records as structs.
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -8,9 +9,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::utils::take_function_args;
 use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
-    Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
 use super::fields::Splitter;
@@ -19,18 +20,19 @@ use super::values::push;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::column::Column;
 use crate::functions::ddl;
+use crate::functions::record_text::{RecordText, signature, text_of, without_casts};
 use crate::options::owned;
 
 /// How much of a malformed record an error shows.
 const SHOWN_CHARS: usize = 200;
 
-/// The CSV records of `expr`, one each, as structs of `schema`, a Spark table schema (`"a INT, b STRING"`), with
+/// The CSV records of `expr` (text, or bytes as a Kafka source has them), one each, as structs of `schema`, a Spark table schema (`"a INT, b STRING"`), with
 /// [`super::CSV_OPTIONS`].
 ///
 /// As Spark's `from_csv`: in mode PERMISSIVE a field that is not of its type is null, and so are those that a record does not have; such a
 /// record, and one with more fields, leaves its text in the field `_corrupt_record` if the schema has it, and why it is bad in
 /// that of `columnNameOfError`, an option of Weir's own; in mode FAILFAST it fails the query. All fields are nullable. Other than in Spark,
-/// two quotes within quotes are one, and a text of several lines is bad.
+/// two quotes within quotes are one, and a text of several lines is bad, as is what is no UTF-8.
 ///
 /// # Errors
 /// `InvalidArgument` or `Unsupported` for a schema or an option that is not supported, naming it.
@@ -115,12 +117,7 @@ impl FromCsv {
             fields: fields.into(),
             corrupt,
             error,
-            signature: Signature::one_of(
-                [DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View]
-                    .map(|text| TypeSignature::Exact(vec![text]))
-                    .to_vec(),
-                Volatility::Immutable,
-            ),
+            signature: signature(),
         })
     }
 
@@ -135,7 +132,7 @@ impl FromCsv {
     fn read<'a>(
         &self,
         rows: usize,
-        texts: impl Iterator<Item = Option<&'a str>>,
+        texts: impl Iterator<Item = Option<RecordText<'a>>>,
     ) -> Result<ArrayRef, DataFusionError> {
         let columns = self
             .fields
@@ -152,7 +149,16 @@ impl FromCsv {
                 }
                 continue;
             };
-            let bad = self.read_one(text, &mut columns, &mut splitter)?;
+            let (text, bad) = match text {
+                Ok(text) => {
+                    let bad = self.read_one(text, &mut columns, &mut splitter)?;
+                    (Cow::Borrowed(text), bad)
+                }
+                Err(no_text) => {
+                    self.push_nulls(&mut columns)?;
+                    (Cow::Owned(no_text.lossy()), Some(no_text.reason()))
+                }
+            };
             if let (Some(why), true) = (&bad, self.options.fail_fast) {
                 let shown: String = text.chars().take(SHOWN_CHARS).collect();
                 return Err(Error::new(
@@ -163,7 +169,11 @@ impl FromCsv {
                 )
                 .into());
             }
-            for (index, value) in [(self.corrupt, Some(text)), (self.error, bad.as_deref())] {
+            let beside = [
+                (self.corrupt, Some(text.as_ref())),
+                (self.error, bad.as_deref()),
+            ];
+            for (index, value) in beside {
                 match (index, value) {
                     (Some(index), Some(value)) if bad.is_some() => {
                         columns[index].push_text(value)?
@@ -183,6 +193,17 @@ impl FromCsv {
         )?))
     }
 
+    /// Whether the field at `index` is about bad records, and none of theirs.
+    fn is_special(&self, index: usize) -> bool {
+        Some(index) == self.corrupt || Some(index) == self.error
+    }
+
+    fn push_nulls(&self, columns: &mut [Column]) -> Result<()> {
+        let own = columns.iter_mut().enumerate();
+        own.filter(|(index, _)| !self.is_special(*index))
+            .try_for_each(|(_, column)| column.push_null())
+    }
+
     /// Why the record is bad, if it is.
     fn read_one(
         &self,
@@ -190,8 +211,7 @@ impl FromCsv {
         columns: &mut [Column],
         splitter: &mut Splitter,
     ) -> Result<Option<String>> {
-        let special = |index: usize| Some(index) == self.corrupt || Some(index) == self.error;
-        let mut places = (0..columns.len()).filter(|index| !special(*index));
+        let mut places = (0..columns.len()).filter(|index| !self.is_special(*index));
         let mut bad = None;
         let (mut found, mut more) = (0_usize, 0_usize);
         for field in splitter.split(text) {
@@ -266,6 +286,14 @@ impl ScalarUDFImpl for FromCsv {
         Ok(DataType::Struct(self.fields.clone()))
     }
 
+    fn simplify(
+        &self,
+        arguments: Vec<Expr>,
+        context: &SimplifyContext,
+    ) -> Result<ExprSimplifyResult, DataFusionError> {
+        without_casts(arguments, context).map(ExprSimplifyResult::Original)
+    }
+
     fn invoke_with_args(
         &self,
         arguments: ScalarFunctionArgs,
@@ -274,8 +302,22 @@ impl ScalarUDFImpl for FromCsv {
         let [text] = take_function_args(self.name(), arguments.args)?;
         let scalar = matches!(text, ColumnarValue::Scalar(_));
         let array = text.into_array(if scalar { 1 } else { rows })?;
-        let array = cast(&array, &DataType::Utf8)?;
-        let read = self.read(array.len(), array.as_string::<i32>().iter())?;
+        let is_binary = matches!(
+            array.data_type(),
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+        );
+        let read = match is_binary {
+            true => {
+                let array = cast(&array, &DataType::Binary)?;
+                let records = array.as_binary::<i32>().iter();
+                self.read(array.len(), records.map(|record| record.map(text_of)))?
+            }
+            false => {
+                let array = cast(&array, &DataType::Utf8)?;
+                let texts = array.as_string::<i32>().iter();
+                self.read(array.len(), texts.map(|text| text.map(Ok)))?
+            }
+        };
         match scalar {
             true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
                 &read, 0,

@@ -6,9 +6,9 @@ use arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::DataFusionError;
 use datafusion::common::utils::take_function_args;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
-    Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
 use super::cursor::Cursor;
@@ -17,16 +17,17 @@ use super::read::{Fit, Reader, Stop};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::column::Column;
 use crate::functions::ddl;
+use crate::functions::record_text::{RecordText, signature, text_of, without_casts};
 use crate::options::owned;
 
 /// How much of a malformed record an error shows.
 const SHOWN_CHARS: usize = 200;
 
-/// The JSON of `expr` as `schema`, a Spark type or table schema (`"a INT, b ARRAY<STRING>"`), with
+/// The JSON of `expr` (text, or bytes as a Kafka source has them) as `schema`, a Spark type or table schema (`"a INT, b ARRAY<STRING>"`), with
 /// [`super::JSON_OPTIONS`].
 ///
 /// As Spark's `from_json`: null for null and for text that is blank; in mode PERMISSIVE a record that
-/// is no JSON is a struct of nulls, a field that is not of its type is null, and either leaves the record's text in
+/// is no JSON, or no UTF-8, is a struct of nulls, a field that is not of its type is null, and either leaves the record's text in
 /// the field `_corrupt_record` if the schema has it, and why it is bad in that of `columnNameOfError`, an option of Weir's own; in mode FAILFAST both fail the query. Names match
 /// exactly; of a repeated one the last value stays. All fields are nullable, whatever the schema says.
 ///
@@ -116,12 +117,7 @@ impl FromJson {
             data_type,
             corrupt,
             error,
-            signature: Signature::one_of(
-                [DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View]
-                    .map(|text| TypeSignature::Exact(vec![text]))
-                    .to_vec(),
-                Volatility::Immutable,
-            ),
+            signature: signature(),
         })
     }
 
@@ -136,7 +132,7 @@ impl FromJson {
     fn read<'a>(
         &self,
         rows: usize,
-        texts: impl Iterator<Item = Option<&'a str>>,
+        texts: impl Iterator<Item = Option<RecordText<'a>>>,
     ) -> Result<ArrayRef, DataFusionError> {
         // The fields for bad records are no fields of the records.
         let special = |index: usize| Some(index) == self.corrupt || Some(index) == self.error;
@@ -164,7 +160,8 @@ impl FromJson {
             };
             if self.corrupt.is_some() {
                 match text {
-                    Some(text) if bad.is_some() => corrupt.push_text(text)?,
+                    Some(Ok(text)) if bad.is_some() => corrupt.push_text(text)?,
+                    Some(Err(no_text)) => corrupt.push_text(&no_text.lossy())?,
                     _ => corrupt.push_null()?,
                 }
             }
@@ -199,14 +196,37 @@ impl FromJson {
         )?))
     }
 
+    fn malformed(&self, text: &str, why: &str) -> Error {
+        let shown: String = text.chars().take(SHOWN_CHARS).collect();
+        Error::new(
+            ErrorKind::Compute,
+            format!(
+                "from_json: malformed record {shown:?} (mode FAILFAST): {why}; use mode PERMISSIVE for null instead"
+            ),
+        )
+    }
+
     /// Why the record is bad, if it is; no text unless there is a field for it.
     fn read_one(
         &self,
-        text: &str,
+        text: RecordText<'_>,
         column: &mut Column,
         reader: &mut Reader<'_>,
     ) -> Result<Option<String>> {
         let row = column.len();
+        let text = match text {
+            Ok(text) => text,
+            Err(no_text) if self.options.fail_fast => {
+                return Err(self.malformed(&no_text.lossy(), &no_text.reason()));
+            }
+            Err(no_text) => {
+                match self.data_type {
+                    DataType::Struct(_) => column.push_struct_of_nulls()?,
+                    _ => column.push_null()?,
+                }
+                return Ok(Some(no_text.reason()));
+            }
+        };
         let mut cursor = Cursor::new(text, self.options.liberties);
         if cursor.at_end() {
             column.push_null()?;
@@ -226,15 +246,7 @@ impl FromJson {
         // `null` is a value, but no record.
         let fit = if column.is_null(row) { Fit::Bad } else { fit };
         if fit != Fit::Whole && self.options.fail_fast {
-            let shown: String = text.chars().take(SHOWN_CHARS).collect();
-            return Err(Error::new(
-                ErrorKind::Compute,
-                format!(
-                    "from_json: malformed record {shown:?} (mode FAILFAST): it does not fit {:?}; use mode \
-                     PERMISSIVE for null instead",
-                    self.schema
-                ),
-            ));
+            return Err(self.malformed(text, &format!("it does not fit {:?}", self.schema)));
         }
         if fit == Fit::Bad && matches!(self.data_type, DataType::Struct(_)) {
             // Not a null: a struct whose fields are.
@@ -267,6 +279,14 @@ impl ScalarUDFImpl for FromJson {
         Ok(self.data_type.clone())
     }
 
+    fn simplify(
+        &self,
+        arguments: Vec<Expr>,
+        context: &SimplifyContext,
+    ) -> Result<ExprSimplifyResult, DataFusionError> {
+        without_casts(arguments, context).map(ExprSimplifyResult::Original)
+    }
+
     fn invoke_with_args(
         &self,
         arguments: ScalarFunctionArgs,
@@ -277,9 +297,12 @@ impl ScalarUDFImpl for FromJson {
         let array = text.into_array(if scalar { 1 } else { rows })?;
         let rows = array.len();
         let read = match array.data_type() {
-            DataType::Utf8 => self.read(rows, array.as_string::<i32>().iter())?,
-            DataType::LargeUtf8 => self.read(rows, array.as_string::<i64>().iter())?,
-            DataType::Utf8View => self.read(rows, array.as_string_view().iter())?,
+            DataType::Utf8 => self.read(rows, texts(array.as_string::<i32>().iter()))?,
+            DataType::LargeUtf8 => self.read(rows, texts(array.as_string::<i64>().iter()))?,
+            DataType::Utf8View => self.read(rows, texts(array.as_string_view().iter()))?,
+            DataType::Binary => self.read(rows, bytes(array.as_binary::<i32>().iter()))?,
+            DataType::LargeBinary => self.read(rows, bytes(array.as_binary::<i64>().iter()))?,
+            DataType::BinaryView => self.read(rows, bytes(array.as_binary_view().iter()))?,
             other => return Err(Error::internal(format!("from_json got {other}")).into()),
         };
         if scalar {
@@ -289,6 +312,18 @@ impl ScalarUDFImpl for FromJson {
         }
         Ok(ColumnarValue::Array(read))
     }
+}
+
+fn texts<'a>(
+    texts: impl Iterator<Item = Option<&'a str>>,
+) -> impl Iterator<Item = Option<RecordText<'a>>> {
+    texts.map(|text| text.map(Ok))
+}
+
+fn bytes<'a>(
+    records: impl Iterator<Item = Option<&'a [u8]>>,
+) -> impl Iterator<Item = Option<RecordText<'a>>> {
+    records.map(|record| record.map(text_of))
 }
 
 /// JSON has no other names.

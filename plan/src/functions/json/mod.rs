@@ -18,5 +18,6 @@ pub use from_json::from_json;
 pub(super) use number::parse_decimal;
 pub use options::JSON_OPTIONS;
 pub(super) use path::get_json_object_kernel;
+pub(super) use read::{Defaults, Inner};
 pub(super) use records::read_records;
 pub(super) use to_json::to_json_kernel;

@@ -4,7 +4,7 @@
 //! are kept (`spark.sql.json.enablePartialResults`, on by default). In an array or a map such a value
 //! makes the whole array or map null. Text that is no JSON makes the record malformed.
 
-use arrow::datatypes::Fields;
+use arrow::datatypes::{Field, Fields};
 
 use super::compact::{compact, scalar};
 use super::cursor::{Cursor, Malformed, Token};
@@ -76,6 +76,43 @@ pub(super) struct Reader<'o> {
     copy: String,
     /// Of the record that is read, if the user asked for it.
     misfit: Option<Misfit>,
+    /// Of the value that is read.
+    defaults: Option<&'o Defaults>,
+}
+
+/// What stands for members that an object does not have, null where there is none. A member that is null has been written.
+#[derive(Debug, Default)]
+pub(in crate::functions) struct Defaults {
+    /// Its JSON.
+    pub(in crate::functions) text: Option<String>,
+    pub(in crate::functions) inner: Inner,
+}
+
+/// The defaults within a value.
+#[derive(Debug, Default)]
+pub(in crate::functions) enum Inner {
+    #[default]
+    None,
+    /// One for each field of a struct.
+    Fields(Vec<Defaults>),
+    /// Of an array's items or a map's values.
+    Item(Box<Defaults>),
+}
+
+impl Inner {
+    fn field(&self, index: usize) -> Option<&Defaults> {
+        match self {
+            Self::Fields(fields) => fields.get(index),
+            _ => None,
+        }
+    }
+
+    fn item(&self) -> Option<&Defaults> {
+        match self {
+            Self::Item(item) => Some(item),
+            _ => None,
+        }
+    }
 }
 
 impl<'o> Reader<'o> {
@@ -86,7 +123,13 @@ impl<'o> Reader<'o> {
             text: String::new(),
             copy: String::new(),
             misfit: None,
+            defaults: None,
         }
+    }
+
+    /// A reader of values that have `defaults`.
+    pub(super) fn with_defaults(self, defaults: Option<&'o Defaults>) -> Self {
+        Self { defaults, ..self }
     }
 
     /// Why the last record did not fit.
@@ -167,6 +210,7 @@ impl<'o> Reader<'o> {
     ) -> Result<Fit, Stop> {
         cursor.step();
         let mut fit = Fit::Whole;
+        let defaults = self.defaults;
         if !cursor.empty(b'}')? {
             // Records of one program have their fields in one order: look where the last one ended.
             let mut guess = 0;
@@ -181,18 +225,21 @@ impl<'o> Reader<'o> {
                     Some(index) => {
                         guess = index + 1;
                         let told = self.misfit.is_some();
+                        let inner = defaults.and_then(|own| own.inner.field(index));
                         let column = &mut columns[index];
                         if column.len() > row {
                             // A value that does not fit leaves the earlier one.
                             let mut ahead = cursor.clone();
-                            let bad = self.read(column, &mut ahead)? == Fit::Bad;
+                            let bad = self.read_within(inner, column, &mut ahead)? == Fit::Bad;
                             column.truncate(if bad { row + 1 } else { row });
                             if bad {
                                 *cursor = ahead;
                                 fit = Fit::Partial;
                             }
                         }
-                        if column.len() == row && self.read(column, cursor)? != Fit::Whole {
+                        if column.len() == row
+                            && self.read_within(inner, column, cursor)? != Fit::Whole
+                        {
                             fit = Fit::Partial;
                         }
                         if let (false, Some(misfit)) = (told, &mut self.misfit) {
@@ -206,12 +253,54 @@ impl<'o> Reader<'o> {
                 }
             }
         }
-        for column in columns {
+        for (index, column) in columns.iter_mut().enumerate() {
             if column.len() == row {
-                column.push_null()?;
+                match defaults.and_then(|own| own.inner.field(index)) {
+                    Some(default) => self.read_default(default, column, &fields[index])?,
+                    None => column.push_null()?,
+                }
             }
         }
         Ok(fit)
+    }
+
+    /// The value at the cursor, within which `defaults` stand for what is not there.
+    #[inline]
+    fn read_within(
+        &mut self,
+        defaults: Option<&'o Defaults>,
+        column: &mut Column,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Fit, Stop> {
+        let outer = std::mem::replace(&mut self.defaults, defaults);
+        let fit = self.read(column, cursor);
+        self.defaults = outer;
+        fit
+    }
+
+    /// What stands for a member that is not there.
+    fn read_default(
+        &mut self,
+        default: &'o Defaults,
+        column: &mut Column,
+        field: &Field,
+    ) -> Result<(), Stop> {
+        let Some(text) = &default.text else {
+            return Ok(column.push_null()?);
+        };
+        let mut cursor = Cursor::new(text, self.options.liberties);
+        match self.read_within(Some(default), column, &mut cursor) {
+            Ok(Fit::Whole) => Ok(()),
+            Err(Stop::Failed(error)) => Err(Stop::Failed(error)),
+            _ => {
+                let why = self.take_misfit();
+                let why = why.map_or_else(|| "it is no JSON".to_owned(), |why| why.to_string());
+                Err(Stop::Failed(Error::invalid_argument(format!(
+                    "the default of property {:?} does not fit its type: {why}",
+                    field.name()
+                ))))
+            }
+        }
     }
 
     fn array(&mut self, item: &mut Column, cursor: &mut Cursor<'_>) -> Result<Fit, Stop> {
@@ -220,8 +309,9 @@ impl<'o> Reader<'o> {
         if cursor.empty(b']')? {
             return Ok(fit);
         }
+        let inner = self.defaults.and_then(|own| own.inner.item());
         loop {
-            fit = fit.max(self.read(item, cursor)?);
+            fit = fit.max(self.read_within(inner, item, cursor)?);
             if !cursor.more(b']')? {
                 return Ok(fit);
             }
@@ -241,6 +331,7 @@ impl<'o> Reader<'o> {
         if cursor.empty(b'}')? {
             return Ok(fit);
         }
+        let inner = self.defaults.and_then(|own| own.inner.item());
         loop {
             let mut name = std::mem::take(&mut self.name);
             if let Kind::Text(bytes) = &mut keys.kind {
@@ -248,7 +339,7 @@ impl<'o> Reader<'o> {
             }
             self.name = name;
             keys.nulls.append_non_null();
-            fit = fit.max(self.read(values, cursor)?);
+            fit = fit.max(self.read_within(inner, values, cursor)?);
             if !cursor.more(b'}')? {
                 break;
             }

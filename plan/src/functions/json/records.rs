@@ -5,7 +5,7 @@ use datafusion::common::DataFusionError;
 
 use super::cursor::Cursor;
 use super::options::JsonOptions;
-use super::read::{Fit, Reader, Stop};
+use super::read::{Defaults, Fit, Reader, Stop};
 use crate::functions::column::Column;
 use crate::functions::decode::{Bad, Decoded};
 
@@ -16,17 +16,19 @@ const STRICT: [(&str, &str); 3] = [
     ("allowNonNumericNumbers", "false"),
 ];
 
-/// A value of `data_type` for each of `bodies`. A value that is not of its type makes its whole record bad.
+/// A value of `data_type` for each of `bodies`, with `defaults` for what they leave out. A value that is not of its type makes its whole
+/// record bad.
 ///
 /// # Errors
-/// `Unsupported` for a type that JSON does not have.
+/// `Unsupported` for a type that JSON does not have, `InvalidArgument` for a default that is not of its type.
 pub(in crate::functions) fn read_records(
     data_type: &DataType,
+    defaults: &Defaults,
     bodies: &[&[u8]],
 ) -> Result<Decoded, DataFusionError> {
     let options = STRICT.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let options = JsonOptions::parse(&options)?;
-    let mut reader = Reader::new(&options);
+    let mut reader = Reader::new(&options).with_defaults(Some(defaults));
     let mut column = Column::new(data_type, bodies.len())?;
     let mut bad = Vec::new();
     for (row, body) in bodies.iter().enumerate() {

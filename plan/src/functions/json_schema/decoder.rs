@@ -1,31 +1,27 @@
 //! Records of JSON into the reader's values: defaults for what is left out, and nothing null that may not be.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, ListArray, MapArray, StructArray, UInt32Array,
-};
-use arrow::compute::kernels::zip::zip;
-use arrow::compute::{is_null, take};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use arrow::compute::take;
 use datafusion::common::DataFusionError;
-use serde_json::Value;
 
-use super::schema::{JsonKind, JsonType, Property};
-use crate::error::Error;
+use super::schema::{JsonKind, JsonType};
 use crate::functions::avro::within;
 use crate::functions::decode::{Bad, Decoded};
-use crate::functions::json::read_records;
+use crate::functions::json::{Defaults, Inner, read_records};
 
 /// Reads records as values of one schema.
 #[derive(Debug)]
 pub(crate) struct JsonDecoder {
     reader: JsonType,
+    defaults: Defaults,
 }
 
 impl JsonDecoder {
     pub(crate) fn new(reader: JsonType) -> Self {
-        Self { reader }
+        Self {
+            defaults: defaults(&reader),
+            reader,
+        }
     }
 
     /// A value for each of `bodies`.
@@ -33,8 +29,8 @@ impl JsonDecoder {
     /// # Errors
     /// Those that are about no record.
     pub(crate) fn decode(&self, bodies: &[&[u8]]) -> Result<Decoded, DataFusionError> {
-        let Decoded { values, bad } = read_records(&self.reader.data_type(), bodies)?;
-        let values = filled(&values, &self.reader)?;
+        let Decoded { values, bad } =
+            read_records(&self.reader.data_type(), &self.defaults, bodies)?;
         let mut reasons: Vec<Option<String>> = vec![None; bodies.len()];
         let records: Vec<usize> = (0..bodies.len()).collect();
         nulls(&values, &self.reader, "", &records, &mut reasons);
@@ -61,71 +57,24 @@ impl JsonDecoder {
     }
 }
 
-/// `array` with the defaults of properties that are not there.
-fn filled(array: &ArrayRef, json_type: &JsonType) -> Result<ArrayRef, DataFusionError> {
-    match (&json_type.kind, array.data_type()) {
-        (JsonKind::Object(properties), DataType::Struct(fields)) => {
-            let structs = array.as_struct();
-            let mut columns = Vec::with_capacity(properties.len());
-            for (property, column) in properties.iter().zip(structs.columns()) {
-                let column = filled(column, &property.json_type)?;
-                columns.push(match &property.default {
-                    Some(default) if !default.is_null() && column.null_count() > 0 => {
-                        let default = constant(default, column.data_type(), property)?;
-                        let missing: BooleanArray = is_null(&column)?;
-                        zip(&missing, &arrow::array::Scalar::new(default), &column)?
-                    }
-                    _ => column,
-                });
-            }
-            let nulls = structs.nulls().cloned();
-            Ok(Arc::new(StructArray::try_new(
-                fields.clone(),
-                columns,
-                nulls,
-            )?))
+/// What stands for the properties of `json_type` that a record does not have.
+fn defaults(json_type: &JsonType) -> Defaults {
+    let inner = match &json_type.kind {
+        JsonKind::Object(properties) => {
+            let fields = properties.iter().map(|property| {
+                let default = property.default.as_ref().filter(|value| !value.is_null());
+                Defaults {
+                    text: default.map(ToString::to_string),
+                    ..defaults(&property.json_type)
+                }
+            });
+            Inner::Fields(fields.collect())
         }
-        (JsonKind::Array(item), DataType::List(field)) => {
-            let list = array.as_list::<i32>();
-            Ok(Arc::new(ListArray::try_new(
-                Arc::clone(field),
-                list.offsets().clone(),
-                filled(list.values(), item)?,
-                list.nulls().cloned(),
-            )?))
-        }
-        (JsonKind::Map(value), DataType::Map(entries, sorted)) => {
-            let map = array.as_map();
-            let columns = vec![Arc::clone(map.keys()), filled(map.values(), value)?];
-            let pairs = StructArray::try_new(map.entries().fields().clone(), columns, None)?;
-            let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
-            Ok(Arc::new(MapArray::try_new(
-                Arc::clone(entries),
-                offsets,
-                pairs,
-                nulls,
-                *sorted,
-            )?))
-        }
-        _ => Ok(Arc::clone(array)),
-    }
-}
-
-fn constant(
-    default: &Value,
-    data_type: &DataType,
-    property: &Property,
-) -> Result<ArrayRef, DataFusionError> {
-    let text = default.to_string();
-    let read = read_records(data_type, &[text.as_bytes()])?;
-    match read.bad.first() {
-        None => Ok(read.values),
-        Some(bad) => Err(Error::invalid_argument(format!(
-            "the default of property {:?} does not fit its type: {}",
-            property.name, bad.reason
-        ))
-        .into()),
-    }
+        JsonKind::Array(item) => Inner::Item(Box::new(defaults(item))),
+        JsonKind::Map(value) => Inner::Item(Box::new(defaults(value))),
+        _ => Inner::None,
+    };
+    Defaults { text: None, inner }
 }
 
 /// Puts down, for the record each row of `array` is of, the first value that is null and may not be.

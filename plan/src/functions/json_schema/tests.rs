@@ -141,3 +141,45 @@ fn records_get_defaults_and_what_lacks_a_required_value_is_bad() {
         .to_string();
     assert!(text.contains("{id: 2, note: -, list: }"), "{text}");
 }
+
+#[test]
+fn null_that_was_written_is_no_default() {
+    let inner = object(
+        json!({"x": {"type": ["number", "null"], "default": 0}}),
+        &[],
+    );
+    let schema = object(
+        json!({
+            "balance": {"type": ["number", "null"], "default": 0},
+            "in": inner,
+            "list": {"type": "array", "items": inner},
+            "both": {"type": "object", "properties": {"a": {"type": "integer", "default": 1}}, "default": {}},
+        }),
+        &[],
+    );
+    let decoder = JsonDecoder::new(parse(&schema).unwrap());
+    let rows: [&[u8]; 3] = [
+        br#"{"balance":null,"in":{"x":null},"list":[{"x":null},{}],"both":null}"#,
+        b"{\"in\":{}}",
+        // A bad one between the others disturbs none.
+        br#"{"in":{"x":"y"}}"#,
+    ];
+    let decoded = decoder.decode(&[rows[0], rows[2], rows[1]]).unwrap();
+    assert_eq!(decoded.bad.len(), 1, "{:?}", decoded.bad);
+    let text = pretty_format_columns("r", &[decoded.values])
+        .unwrap()
+        .to_string();
+    for expected in [
+        "{balance: , in: {x: }, list: [{x: }, {x: 0.0}], both: }",
+        "{balance: 0.0, in: {x: 0.0}, list: , both: {a: 1}}",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    let wrong = object(json!({"n": {"type": "integer", "default": "none"}}), &[]);
+    let decoder = JsonDecoder::new(parse(&wrong).unwrap());
+    let error = decoder.decode(&[b"{}"]).unwrap_err().to_string();
+    assert!(
+        error.contains("\"n\"") && error.contains("no BIGINT"),
+        "{error}"
+    );
+}

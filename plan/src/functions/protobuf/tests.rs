@@ -81,3 +81,51 @@ fn bad_messages_leave_no_trace_in_the_others() {
         assert_eq!(text.matches("{id: 7, tags: [x], k: }").count(), 2, "{text}");
     }
 }
+
+#[test]
+fn damaged_messages_are_bad_or_not_whatever_is_beside_them() {
+    let message = message(
+        "int64 id = 1; repeated string tags = 2; map<string, int32> m = 3; google.protobuf.Timestamp at = 4;
+         enum K { A = 0; B = 1; } K k = 5; message In { bytes b = 1; double d = 2; } repeated In in = 6;
+         repeated int32 packed = 7; oneof o { string x = 8; uint64 y = 9; }",
+    );
+    let decoder =
+        ProtobufDecoder::new(MessageType::new(&message, MessageOptions::default()).unwrap());
+    let good: &[u8] = &[
+        8, 7, 18, 1, b'x', 18, 0, 26, 5, 10, 1, b'k', 16, 9, 34, 4, 8, 100, 16, 5, 40, 1, 50, 3,
+        10, 1, 255, 50, 9, 17, 0, 0, 0, 0, 0, 0, 248, 63, 58, 2, 1, 2, 72, 3,
+    ];
+    // A simple generator: the seed is the state.
+    let mut state = 7_u64;
+    let mut below = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % bound
+    };
+    for round in 0..400 {
+        let mut body = good.to_vec();
+        for _ in 0..=below(3) {
+            let at = below(body.len());
+            match below(4) {
+                0 => body[at] = below(256) as u8,
+                1 => body[at] ^= 1 << below(8),
+                2 => body.insert(at, below(256) as u8),
+                _ => body.truncate(at.max(1)),
+            }
+        }
+        let alone = decoder.decode(&[&body]).unwrap();
+        let together = decoder.decode(&[good, &body, good]).unwrap();
+        assert_eq!(together.bad.len(), alone.bad.len(), "{round}: {body:?}");
+        assert_eq!(
+            together.values.slice(1, 1).as_ref(),
+            alone.values.as_ref(),
+            "{round}: {body:?}"
+        );
+        assert_eq!(
+            together.values.slice(0, 1).as_ref(),
+            together.values.slice(2, 1).as_ref(),
+            "{round}: {body:?}"
+        );
+    }
+}

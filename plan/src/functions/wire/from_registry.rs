@@ -20,6 +20,9 @@ use crate::functions::protobuf::{EMIT_DEFAULTS, ENUMS_AS_INTS, UPCAST_UNSIGNED};
 use crate::options::{OptionSpec, owned};
 use crate::schema_registry::{RegisteredSchema, RegistryOfSession, SchemaType};
 
+/// Ids are Java's `int`.
+const ID_MAX: u32 = i32::MAX.unsigned_abs();
+
 /// What the functions of schema registries understand.
 pub const REGISTRY_OPTIONS: &[OptionSpec] = &[
     MODE,
@@ -222,8 +225,10 @@ impl FromRegistry {
         // It may wait for the registry: nothing is locked meanwhile.
         let schema = match RegistryOfSession::of(config)?.schema(id) {
             Ok(schema) => schema,
-            // It may be registered yet: the next batch asks again.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(error.to_string())),
+            // It may be registered yet: the next batch asks again. Of another language it stays.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {
+                return Ok(Err(error.to_string()));
+            }
             Err(error) => return Err(error.context(name_of(self.schema.schema_type))),
         };
         let found = self.reader.writer(&schema).map(Arc::from);
@@ -239,7 +244,13 @@ impl FromRegistry {
 /// The id of a record's schema, and what follows it.
 fn header(record: &[u8]) -> Result<(u32, &[u8]), String> {
     match record {
-        [0, a, b, c, d, body @ ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), body)),
+        [0, a, b, c, d, body @ ..] => match u32::from_be_bytes([*a, *b, *c, *d]) {
+            id @ 0..=ID_MAX => Ok((id, body)),
+            // A registry's answer to it is about the request: it is no fault of the registry's address.
+            id => Err(format!(
+                "its schema id {id} is beyond {ID_MAX}, the greatest that a schema registry gives"
+            )),
+        },
         [] => Err("it is empty: no header of a schema registry".to_owned()),
         [0, ..] => Err(format!(
             "it ends within the header of a schema registry, after {} bytes",
