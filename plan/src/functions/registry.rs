@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::ScalarUDF;
 use serde::{Deserialize, Serialize};
 
-use super::avro::FromAvro;
+use super::avro::{FromAvro, ToAvro};
 use super::collections;
 use super::csv::FromCsv;
 use super::datetime;
@@ -14,7 +14,7 @@ use super::hash;
 use super::json::{FromJson, get_json_object_kernel, to_json_kernel};
 use super::kernel::{Function, Kernel, all_text};
 use super::math;
-use super::protobuf::{FromProtobuf, ProtobufDescriptors};
+use super::protobuf::{FromProtobuf, ProtobufDescriptors, ToProtobuf};
 use super::strings::{decode_base64, encode_base64};
 use super::text;
 use super::wire::FromRegistry;
@@ -97,6 +97,14 @@ enum Payload {
         schema: RegisteredSchema,
         options: Vec<(String, String)>,
     },
+    ToAvro {
+        schema: Option<String>,
+    },
+    ToProtobuf {
+        message: String,
+        /// In Base64.
+        descriptors: String,
+    },
     RangeNumber(RangeNumberPayload),
 }
 
@@ -133,6 +141,15 @@ pub fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
         Payload::FromRegistry {
             schema: from_registry.schema().clone(),
             options: from_registry.options().to_vec(),
+        }
+    } else if let Some(to_avro) = inner.downcast_ref::<ToAvro>() {
+        Payload::ToAvro {
+            schema: to_avro.schema().map(str::to_owned),
+        }
+    } else if let Some(to_protobuf) = inner.downcast_ref::<ToProtobuf>() {
+        Payload::ToProtobuf {
+            message: to_protobuf.message().to_owned(),
+            descriptors: encode_base64(to_protobuf.descriptors()),
         }
     } else if let Some(range_number) = inner.downcast_ref::<RangeNumber>() {
         Payload::RangeNumber(range_number.payload())
@@ -175,10 +192,19 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
             descriptors,
             options,
         } => {
-            let bytes = decode_base64(&descriptors)
-                .ok_or_else(|| Error::internal("descriptors that travelled are no Base64"))?;
-            let descriptors = ProtobufDescriptors::from_bytes(bytes);
+            let descriptors = travelled(&descriptors)?;
             let function = FromProtobuf::new(&message, descriptors, options)?;
+            Ok(Arc::new(ScalarUDF::from(function)))
+        }
+        Payload::ToAvro { schema } => {
+            let function = ToAvro::new(schema.as_deref())?;
+            Ok(Arc::new(ScalarUDF::from(function)))
+        }
+        Payload::ToProtobuf {
+            message,
+            descriptors,
+        } => {
+            let function = ToProtobuf::new(&message, travelled(&descriptors)?)?;
             Ok(Arc::new(ScalarUDF::from(function)))
         }
         Payload::FromRegistry { schema, options } => {
@@ -190,4 +216,11 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
             Ok(Arc::new(ScalarUDF::from(range_number)))
         }
     }
+}
+
+fn travelled(descriptors: &str) -> Result<ProtobufDescriptors> {
+    let bytes = decode_base64(descriptors);
+    bytes
+        .map(ProtobufDescriptors::from_bytes)
+        .ok_or_else(|| Error::internal("descriptors that travelled are no Base64"))
 }
