@@ -42,7 +42,10 @@ pub use examples::examples;
 pub use json::from_json;
 pub use pinned::{PinnedParameters, bind_pinned, pinned, pinned_parameters};
 pub use protobuf::{from_protobuf, to_protobuf};
-pub use wire::{from_avro_registry, from_json_registry, from_protobuf_registry};
+pub use wire::{
+    from_avro_registry, from_json_registry, from_protobuf_registry, to_avro_registry,
+    to_json_registry, to_protobuf_registry,
+};
 
 /// Weir's scalar function `name`, for a plan that arrives.
 pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {

@@ -17,7 +17,7 @@ use super::math;
 use super::protobuf::{FromProtobuf, ProtobufDescriptors, ToProtobuf};
 use super::strings::{decode_base64, encode_base64};
 use super::text;
-use super::wire::FromRegistry;
+use super::wire::{FromRegistry, ToRegistry};
 use crate::error::{Error, Result};
 use crate::partitioning::{RangeNumber, RangeNumberPayload};
 use crate::schema_registry::RegisteredSchema;
@@ -105,6 +105,11 @@ enum Payload {
         /// In Base64.
         descriptors: String,
     },
+    ToRegistry {
+        schema: RegisteredSchema,
+        id: u32,
+        options: Vec<(String, String)>,
+    },
     RangeNumber(RangeNumberPayload),
 }
 
@@ -150,6 +155,12 @@ pub fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
         Payload::ToProtobuf {
             message: to_protobuf.message().to_owned(),
             descriptors: encode_base64(to_protobuf.descriptors()),
+        }
+    } else if let Some(to_registry) = inner.downcast_ref::<ToRegistry>() {
+        Payload::ToRegistry {
+            schema: to_registry.schema().clone(),
+            id: to_registry.id(),
+            options: to_registry.options().to_vec(),
         }
     } else if let Some(range_number) = inner.downcast_ref::<RangeNumber>() {
         Payload::RangeNumber(range_number.payload())
@@ -209,6 +220,14 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
         }
         Payload::FromRegistry { schema, options } => {
             let function = FromRegistry::new(schema, options)?;
+            Ok(Arc::new(ScalarUDF::from(function)))
+        }
+        Payload::ToRegistry {
+            schema,
+            id,
+            options,
+        } => {
+            let function = ToRegistry::new(schema, id, options)?;
             Ok(Arc::new(ScalarUDF::from(function)))
         }
         Payload::RangeNumber(payload) => {

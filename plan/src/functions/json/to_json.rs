@@ -31,7 +31,8 @@ pub(in crate::functions) fn to_json_kernel(args: &[ArrayRef]) -> Result<ArrayRef
     Ok(Arc::new(out.finish()))
 }
 
-fn write_value(array: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
+/// The value of `row` as JSON; its own null fields are left out.
+pub(in crate::functions) fn write_value(array: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
     if array.is_null(row) {
         out.push_str("null");
         return Ok(());
@@ -194,7 +195,7 @@ pub(super) fn quote_escaped(text: &str, out: &mut String) {
 }
 
 /// `text` as a JSON string.
-pub(super) fn quote(text: &str, out: &mut String) {
+pub(in crate::functions) fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         let _ = match c {

@@ -27,3 +27,4 @@ pub(super) use to_protobuf::ToProtobuf;
 pub use to_protobuf::to_protobuf;
 pub(super) use types::{EMIT_DEFAULTS, ENUMS_AS_INTS, UPCAST_UNSIGNED};
 pub(crate) use types::{MessageOptions, MessageType};
+pub(crate) use wire::{varint as write_varint, zigzag};

@@ -12,7 +12,7 @@ pub(super) enum WireType {
     Fixed32 = 5,
 }
 
-pub(super) fn varint(mut value: u64, out: &mut Vec<u8>) {
+pub(crate) fn varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
@@ -25,7 +25,7 @@ pub(super) fn tag(number: u32, wire_type: WireType, out: &mut Vec<u8>) {
 }
 
 /// So that small negative numbers are short.
-pub(super) fn zigzag(value: i64) -> u64 {
+pub(crate) fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63).cast_unsigned()
 }
 
