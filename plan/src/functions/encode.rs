@@ -26,7 +26,7 @@ const SHOWN_CHARS: usize = 60;
 
 /// Records, one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Records {
+pub(crate) struct Records {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<i32>,
