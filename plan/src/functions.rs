@@ -13,6 +13,8 @@ pub mod datetime;
 pub mod ddl;
 mod decode;
 mod encode;
+#[cfg(test)]
+mod encode_tests;
 mod examples;
 pub mod hash;
 pub mod json;
