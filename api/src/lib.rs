@@ -54,7 +54,8 @@ pub use weir_macros::main;
 pub use weir_plan::options::did_you_mean;
 pub use weir_plan::settings;
 pub use weir_plan::{
-    BatchId, Error, ErrorKind, Options, QueryId, RegisteredSchema, Result, RunId, SchemaType, SubjectVersion,
+    BatchId, Error, ErrorKind, Options, QueryId, RegisteredSchema, Result, RunId, SchemaType,
+    SubjectVersion,
 };
 pub use weir_streaming::{
     BatchStep, Clock, DryRun, ExpectationsProgress, QueryEvent, QueryListener, QueryProgress,

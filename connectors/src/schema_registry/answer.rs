@@ -53,7 +53,12 @@ pub(super) struct CompatibilityAnswer {
 impl CompatibilityAnswer {
     /// Why not.
     pub(super) fn said(&self) -> String {
-        let all: Vec<&str> = self.messages.iter().chain(&self.reason).map(String::as_str).collect();
+        let all: Vec<&str> = self
+            .messages
+            .iter()
+            .chain(&self.reason)
+            .map(String::as_str)
+            .collect();
         match all.is_empty() {
             true => "the registry does not say why".to_owned(),
             false => all.join("; "),

@@ -207,7 +207,10 @@ impl Registering {
     async fn compare(&self, inner: &Inner) -> Result<()> {
         let subject = self.subject.as_str();
         let what = format!("the versions of subject {subject:?}");
-        let versions: Vec<u32> = match inner.get(&["subjects", subject, "versions"], &[], &what).await {
+        let versions: Vec<u32> = match inner
+            .get(&["subjects", subject, "versions"], &[], &what)
+            .await
+        {
             Ok(versions) => versions,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
@@ -223,7 +226,10 @@ impl Registering {
         for version in of(theirs) {
             let number = version.to_string();
             let path = ["compatibility", "subjects", subject, "versions", &number];
-            let what = format!("whether {} is compatible with version {version}", self.what());
+            let what = format!(
+                "whether {} is compatible with version {version}",
+                self.what()
+            );
             let answer: CompatibilityAnswer = inner
                 .post(&path, &[("verbose", "true")], &self.body(), &what)
                 .await?;
@@ -246,7 +252,8 @@ impl Registering {
     async fn level(&self, inner: &Inner) -> Result<Compatibility> {
         let what = format!("the compatibility level of subject {:?}", self.subject);
         let query = [("defaultToGlobal", "true")];
-        let answer: Result<ConfigAnswer> = inner.get(&["config", &self.subject], &query, &what).await;
+        let answer: Result<ConfigAnswer> =
+            inner.get(&["config", &self.subject], &query, &what).await;
         let answer = match answer {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 inner.get::<ConfigAnswer>(&["config"], &[], &what).await?
@@ -262,10 +269,16 @@ impl Registering {
             .post(&path, &self.how.query(), &self.body(), &self.what())
             .await;
         match answer {
-            Ok(RegisterAnswer { version: Some(version), .. }) => Ok(version),
+            Ok(RegisterAnswer {
+                version: Some(version),
+                ..
+            }) => Ok(version),
             Ok(_) => match self.lookup(inner).await? {
                 Some(version) => Ok(version),
-                None => Err(not_understood(&self.what(), "it was registered, and is not found")),
+                None => Err(not_understood(
+                    &self.what(),
+                    "it was registered, and is not found",
+                )),
             },
             // Someone else registered another one meanwhile.
             Err(error) if error.kind() == ErrorKind::SchemaMismatch => {

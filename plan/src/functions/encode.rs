@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, BooleanBufferBuilder, Int64Array, StringArray,
-    new_empty_array,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, BooleanBufferBuilder, Int64Array,
+    StringArray, new_empty_array,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, cast_with_options, filter};
@@ -113,9 +113,7 @@ pub(super) fn invoke(
 ) -> Result<ColumnarValue, DataFusionError> {
     let scalar = matches!(argument, ColumnarValue::Scalar(_));
     let array = argument.into_array(if scalar { 1 } else { rows })?;
-    let nulls = array
-        .logical_nulls()
-        .filter(|nulls| nulls.null_count() > 0);
+    let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
     let present = match &nulls {
         None => array,
         Some(nulls) => filter(&array, &BooleanArray::new(nulls.inner().clone(), None))?,
@@ -162,7 +160,10 @@ pub(super) fn unfit(place: &str, array: &dyn Array, row: usize, why: &str) -> Er
 pub(super) fn unfit_text(place: &str, value: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::Compute,
-        format!("{} is {value}, {why}; nothing is cut or left out: filter such rows, or change the schema", named(place)),
+        format!(
+            "{} is {value}, {why}; nothing is cut or left out: filter such rows, or change the schema",
+            named(place)
+        ),
     )
 }
 
@@ -230,7 +231,8 @@ pub(super) fn distinct_keys(
     let text: &StringArray = text.as_string();
     let mut seen = HashSet::new();
     for (row, bounds) in offsets.windows(2).enumerate() {
-        let entries = usize::try_from(bounds[0]).unwrap_or(0)..usize::try_from(bounds[1]).unwrap_or(0);
+        let entries =
+            usize::try_from(bounds[0]).unwrap_or(0)..usize::try_from(bounds[1]).unwrap_or(0);
         if entries.len() < 2 || nulls.is_some_and(|nulls| nulls.is_null(row)) {
             continue;
         }
@@ -269,8 +271,11 @@ pub(super) fn plain(array: &ArrayRef) -> Result<ArrayRef> {
         _ => return Ok(Arc::clone(array)),
     };
     let cast = cast_with_options(array, &target, &STRICT).map_err(|error| {
-        Error::new(ErrorKind::ResourcesExhausted, "a batch's values are too large")
-            .with_source(error)
+        Error::new(
+            ErrorKind::ResourcesExhausted,
+            "a batch's values are too large",
+        )
+        .with_source(error)
     })?;
     // A dictionary of views.
     plain(&cast)

@@ -9,6 +9,8 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use arrow::util::display::FormatOptions;
+use arrow::util::pretty::pretty_format_columns_with_options;
 use datafusion::logical_expr::ColumnarValue;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -41,9 +43,8 @@ struct Random {
 
 impl Random {
     fn a_struct(&mut self, depth: usize) -> DataType {
-        let fields = (0..self.rng.random_range(1..6)).map(|index| {
-            Field::new(format!("f_{index}"), self.a_type(depth), true)
-        });
+        let fields = (0..self.rng.random_range(1..6))
+            .map(|index| Field::new(format!("f_{index}"), self.a_type(depth), true));
         DataType::Struct(fields.collect::<Fields>())
     }
 
@@ -78,11 +79,15 @@ impl Random {
                 Arc::new(BooleanArray::new(values, nulls))
             }
             DataType::Int32 => {
-                let values: Vec<i32> = (0..rows).map(|_| rng.random::<i32>() >> rng.random_range(0..32)).collect();
+                let values: Vec<i32> = (0..rows)
+                    .map(|_| rng.random::<i32>() >> rng.random_range(0..32))
+                    .collect();
                 Arc::new(Int32Array::new(values.into(), nulls))
             }
             DataType::Int64 => {
-                let values: Vec<i64> = (0..rows).map(|_| rng.random::<i64>() >> rng.random_range(0..64)).collect();
+                let values: Vec<i64> = (0..rows)
+                    .map(|_| rng.random::<i64>() >> rng.random_range(0..64))
+                    .collect();
                 Arc::new(Int64Array::new(values.into(), nulls))
             }
             DataType::Float32 => {
@@ -94,7 +99,9 @@ impl Random {
                 Arc::new(Float64Array::new(values.into(), nulls))
             }
             DataType::Date32 => {
-                let values: Vec<i32> = (0..rows).map(|_| rng.random_range(-40_000..40_000)).collect();
+                let values: Vec<i32> = (0..rows)
+                    .map(|_| rng.random_range(-40_000..40_000))
+                    .collect();
                 Arc::new(Date32Array::new(values.into(), nulls))
             }
             DataType::Timestamp(_, zone) => {
@@ -105,28 +112,40 @@ impl Random {
             }
             DataType::Decimal128(digits, scale) => {
                 let bound = 10_i128.pow(u32::from(*digits));
-                let values: Vec<i128> = (0..rows).map(|_| rng.random_range(1 - bound..bound)).collect();
+                let values: Vec<i128> = (0..rows)
+                    .map(|_| rng.random_range(1 - bound..bound))
+                    .collect();
                 let array = Decimal128Array::new(values.into(), nulls);
                 Arc::new(array.with_precision_and_scale(*digits, *scale).unwrap())
             }
             DataType::Utf8 => {
                 let texts = (0..rows).map(|row| {
                     let length = rng.random_range(0..200);
-                    let text: String = (0..length).map(|_| ['a', 'ü', '\u{1f600}', '"'][rng.random_range(0..4)]).collect();
-                    nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then_some(text)
+                    let text: String = (0..length)
+                        .map(|_| ['a', 'ü', '\u{1f600}', '"'][rng.random_range(0..4)])
+                        .collect();
+                    nulls
+                        .as_ref()
+                        .is_none_or(|nulls| nulls.is_valid(row))
+                        .then_some(text)
                 });
                 Arc::new(texts.collect::<StringArray>())
             }
             DataType::Binary => {
                 let bytes = (0..rows).map(|row| {
-                    let bytes: Vec<u8> = (0..rng.random_range(0..9)).map(|_| rng.random()).collect();
-                    nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then_some(bytes)
+                    let bytes: Vec<u8> =
+                        (0..rng.random_range(0..9)).map(|_| rng.random()).collect();
+                    nulls
+                        .as_ref()
+                        .is_none_or(|nulls| nulls.is_valid(row))
+                        .then_some(bytes)
                 });
                 Arc::new(bytes.collect::<BinaryArray>())
             }
             DataType::Struct(fields) => {
                 let columns = fields.iter().map(|field| {
-                    let some = self.free || !matches!(field.data_type(), DataType::List(_) | DataType::Map(..));
+                    let some = self.free
+                        || !matches!(field.data_type(), DataType::List(_) | DataType::Map(..));
                     self.rows(field.data_type(), rows, some)
                 });
                 Arc::new(StructArray::new(fields.clone(), columns.collect(), nulls))
@@ -134,7 +153,9 @@ impl Random {
             // Also what is null has items, which are of no account.
             DataType::List(item) => {
                 let (offsets, before, after) = self.offsets(rows);
-                let values = self.rows(item.data_type(), after, self.free).slice(before, after - before);
+                let values = self
+                    .rows(item.data_type(), after, self.free)
+                    .slice(before, after - before);
                 Arc::new(ListArray::new(Arc::clone(item), offsets, values, nulls))
             }
             DataType::Map(entries, _) => {
@@ -144,9 +165,17 @@ impl Random {
                 let (offsets, before, after) = self.offsets(rows);
                 let keys = (0..after - before).map(|entry| format!("k{entry:04}"));
                 let keys: ArrayRef = Arc::new(keys.map(Some).collect::<StringArray>());
-                let values = self.rows(pair[1].data_type(), after, self.free).slice(before, after - before);
+                let values = self
+                    .rows(pair[1].data_type(), after, self.free)
+                    .slice(before, after - before);
                 let pairs = StructArray::new(pair.clone(), vec![keys, values], None);
-                Arc::new(MapArray::new(Arc::clone(entries), offsets, pairs, nulls, false))
+                Arc::new(MapArray::new(
+                    Arc::clone(entries),
+                    offsets,
+                    pairs,
+                    nulls,
+                    false,
+                ))
             }
             other => unreachable!("{other}"),
         }
@@ -166,20 +195,32 @@ fn there_and_back(
     encode: impl Fn(&ArrayRef) -> Result<Records>,
     decode: impl Fn(&[&[u8]]) -> Decoded,
 ) -> ArrayRef {
-    let encoded = invoke("to", ColumnarValue::Array(Arc::clone(array)), array.len(), encode);
+    let encoded = invoke(
+        "to",
+        ColumnarValue::Array(Arc::clone(array)),
+        array.len(),
+        encode,
+    );
     let encoded = encoded.unwrap().into_array(array.len()).unwrap();
     let binary: &BinaryArray = encoded.as_binary();
     let bodies: Vec<&[u8]> = binary.iter().flatten().collect();
     let decoded = decode(&bodies);
     assert!(decoded.bad.is_empty(), "{:?}", decoded.bad);
-    let rows = (0..binary.len()).filter(|row| binary.is_valid(*row)).collect();
-    Decoded::gathered(array.data_type(), array.len(), vec![(rows, decoded)]).unwrap().values
+    let rows = (0..binary.len())
+        .filter(|row| binary.is_valid(*row))
+        .collect();
+    Decoded::gathered(array.data_type(), array.len(), vec![(rows, decoded)])
+        .unwrap()
+        .values
 }
 
 fn same(seed: u64, expected: &ArrayRef, found: &ArrayRef) {
     let text = |array: &ArrayRef| {
         let columns = [Arc::clone(array)];
-        arrow::util::pretty::pretty_format_columns("rows", &columns).unwrap().to_string()
+        // So that no null is taken for an empty text.
+        let options = FormatOptions::new().with_null("NULL");
+        let shown = pretty_format_columns_with_options("rows", &columns, &options);
+        shown.unwrap().to_string()
     };
     assert_eq!(expected.data_type(), found.data_type(), "seed {seed}");
     assert_eq!(text(expected), text(found), "seed {seed}");
@@ -188,7 +229,11 @@ fn same(seed: u64, expected: &ArrayRef, found: &ArrayRef) {
 fn rounds(leaves: &[DataType], free: bool, round: impl Fn(&ArrayRef) -> ArrayRef) {
     for seed in 0..ROUNDS {
         let rng = StdRng::seed_from_u64(seed);
-        let mut random = Random { rng, leaves: leaves.to_vec(), free };
+        let mut random = Random {
+            rng,
+            leaves: leaves.to_vec(),
+            free,
+        };
         let data_type = random.a_struct(3);
         let rows = random.rows(&data_type, ROWS + 5, true).slice(5, ROWS);
         same(seed, &rows, &round(&rows));

@@ -43,7 +43,11 @@ impl Deriving {
         Ok(match data_type {
             DataType::Null => json!("null"),
             DataType::Boolean => json!("boolean"),
-            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => {
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::UInt8
+            | DataType::UInt16 => {
                 json!("int")
             }
             DataType::Int64 | DataType::UInt32 => json!("long"),
@@ -80,7 +84,8 @@ impl Deriving {
             }
             DataType::Map(entries, _) => match entries.data_type() {
                 DataType::Struct(pair) if pair.len() == 2 && is_text(pair[0].data_type()) => {
-                    let values = self.nullable(&pair[1], name, namespace, &within(place, "values"))?;
+                    let values =
+                        self.nullable(&pair[1], name, namespace, &within(place, "values"))?;
                     json!({"type": "map", "values": values})
                 }
                 _ => return Err(no_type(place, data_type)),
@@ -134,7 +139,10 @@ fn holds(size: u32, digits: u8) -> bool {
 }
 
 fn no_type(place: &str, data_type: &DataType) -> crate::Error {
-    let why = format!("is {}, which Avro has not; cast it first", ddl::type_name(data_type));
+    let why = format!(
+        "is {}, which Avro has not; cast it first",
+        ddl::type_name(data_type)
+    );
     refused(place, &why)
 }
 

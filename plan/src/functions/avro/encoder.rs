@@ -39,7 +39,9 @@ impl AvroEncoder {
         let metadata = HashMap::from([(SCHEMA_METADATA_KEY.to_owned(), self.schema.clone())]);
         let schema = Schema::new_with_metadata(vec![field], metadata);
         let failed = |error: String| {
-            Error::internal(format!("arrow-avro does not write what fits its schema: {error}"))
+            Error::internal(format!(
+                "arrow-avro does not write what fits its schema: {error}"
+            ))
         };
         let mut encoder = WriterBuilder::new(schema)
             .build_encoder::<AvroBinaryFormat>()

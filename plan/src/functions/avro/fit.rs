@@ -66,7 +66,9 @@ fn text_of(schema: &Value) -> Cow<'_, str> {
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {
-    Error::internal(format!("values of an Avro schema have another form: {error}"))
+    Error::internal(format!(
+        "values of an Avro schema have another form: {error}"
+    ))
 }
 
 /// No null counts here.
@@ -92,7 +94,12 @@ fn required(
         (_, Some("date"), DataType::Date32) => Arc::clone(array),
         (
             _,
-            Some("timestamp-micros" | "local-timestamp-micros" | "timestamp-millis" | "local-timestamp-millis"),
+            Some(
+                "timestamp-micros"
+                | "local-timestamp-micros"
+                | "timestamp-millis"
+                | "local-timestamp-millis",
+            ),
             DataType::Timestamp(TimeUnit::Microsecond, zone),
         ) => {
             let name = logical(schema).unwrap_or("");
@@ -121,18 +128,18 @@ fn required(
                 narrow.push(match i32::try_from(*value) {
                     Ok(value) => value,
                     Err(_) if !valid(row) => 0,
-                    Err(_) => return Err(unfit(place, array, row, "which is too large for an int")),
+                    Err(_) => {
+                        return Err(unfit(place, array, row, "which is too large for an int"));
+                    }
                 });
             }
             Arc::new(Int32Array::new(narrow.into(), wide.nulls().cloned()))
         }
         ("long", _, _) => Arc::new(integers(array).ok_or_else(other)?),
         ("float", _, DataType::Float32) | ("double", _, DataType::Float64) => Arc::clone(array),
-        (
-            "double",
-            _,
-            DataType::Float32 | DataType::Int8 | DataType::Int16 | DataType::Int32,
-        ) => cast_strictly(array, &DataType::Float64).ok_or_else(other)?,
+        ("double", _, DataType::Float32 | DataType::Int8 | DataType::Int16 | DataType::Int32) => {
+            cast_strictly(array, &DataType::Float64).ok_or_else(other)?
+        }
         ("bytes", _, DataType::Binary) => Arc::clone(array),
         ("fixed", _, DataType::Binary) => fixed(array.as_binary(), &valid, schema, place)?,
         ("string", _, DataType::Utf8) => Arc::clone(array),
@@ -174,10 +181,11 @@ fn decimals(
     // Of `fixed`: so many bits and a sign.
     let bits = schema["size"].as_u64().map(|size| size.saturating_mul(8));
     let fits = |value: i128| {
-        let used = 129 - u64::from(match value < 0 {
-            true => value.leading_ones(),
-            false => value.leading_zeros(),
-        });
+        let used = 129
+            - u64::from(match value < 0 {
+                true => value.leading_ones(),
+                false => value.leading_zeros(),
+            });
         value.unsigned_abs() < bound.unsigned_abs() && bits.is_none_or(|bits| used <= bits)
     };
     let values = array.as_primitive::<Decimal128Type>();
@@ -351,13 +359,13 @@ fn record(
         let (name, field_type) = (name_of(field), &field["type"]);
         let place = within(place, &name);
         let given = structs.fields().iter();
-        let mut given = given.zip(structs.columns()).filter(|(f, _)| *f.name() == name);
+        let mut given = given
+            .zip(structs.columns())
+            .filter(|(f, _)| *f.name() == name);
         let column = match (given.next(), given.next()) {
             (Some((_, column)), None) => Arc::clone(column),
             (Some(_), Some(_)) => return Err(refused(&place, "is in the column twice")),
-            (None, _) if may_be_null(field_type) => {
-                new_null_array(&DataType::Null, structs.len())
-            }
+            (None, _) if may_be_null(field_type) => new_null_array(&DataType::Null, structs.len()),
             (None, _) => {
                 let why = "is not in the column, and has no null in the schema: add it";
                 return Err(refused(&place, why));
@@ -399,9 +407,14 @@ fn union(
         (_, DataType::Null) => vec![None; others.len()],
         (DataType::Struct(members), DataType::Struct(given)) if others.len() > 1 => {
             let same = members.len() == given.len()
-                && (members.iter().zip(given.iter())).all(|(member, given)| member.name() == given.name());
+                && (members.iter().zip(given.iter()))
+                    .all(|(member, given)| member.name() == given.name());
             if !same {
-                return Err(mismatch(place, array.data_type(), &format!("a union, {}", ddl::type_name(&whole))));
+                return Err(mismatch(
+                    place,
+                    array.data_type(),
+                    &format!("a union, {}", ddl::type_name(&whole)),
+                ));
             }
             let columns = array.as_struct().columns().iter();
             columns.map(|column| Some(Arc::clone(column))).collect()
@@ -444,7 +457,9 @@ fn choose(
         let mut chosen = (0..columns.len()).filter(|member| {
             !dead
                 && columns[*member].is_some()
-                && members[*member].as_ref().is_none_or(|nulls| nulls.is_valid(row))
+                && members[*member]
+                    .as_ref()
+                    .is_none_or(|nulls| nulls.is_valid(row))
         });
         let branch = match (chosen.next(), chosen.next(), of_null) {
             (Some(member), None, _) => places[member],
@@ -456,7 +471,12 @@ fn choose(
             // What it is within is null.
             (None, _, None) if live.is_some_and(|live| live.is_null(row)) => 0,
             (None, _, None) => {
-                return Err(unfit(place, array, row, "and its type, a union, has no null"));
+                return Err(unfit(
+                    place,
+                    array,
+                    row,
+                    "and its type, a union, has no null",
+                ));
             }
         };
         ids.push(id_of(branch)?);
@@ -477,7 +497,14 @@ fn choose(
         // A row whose surroundings are null has no value in the first branch.
         let present = child.logical_nulls();
         let child = required(&plain(&child)?, present.as_ref(), branch, place)?;
-        fields.push((id_of(at)?, Arc::new(Field::new(format!("branch{at}"), child.data_type().clone(), true))));
+        fields.push((
+            id_of(at)?,
+            Arc::new(Field::new(
+                format!("branch{at}"),
+                child.data_type().clone(),
+                true,
+            )),
+        ));
         children.push(child);
     }
     let fields: UnionFields = fields.into_iter().collect();

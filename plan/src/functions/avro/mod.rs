@@ -8,6 +8,8 @@ mod decoder;
 mod derive;
 mod encoder;
 mod fit;
+#[cfg(test)]
+mod fit_tests;
 mod from_avro;
 pub(crate) mod schema;
 #[cfg(test)]

@@ -32,7 +32,11 @@ pub(in crate::functions) fn to_json_kernel(args: &[ArrayRef]) -> Result<ArrayRef
 }
 
 /// The value of `row` as JSON; its own null fields are left out.
-pub(in crate::functions) fn write_value(array: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
+pub(in crate::functions) fn write_value(
+    array: &ArrayRef,
+    row: usize,
+    out: &mut String,
+) -> Result<()> {
     if array.is_null(row) {
         out.push_str("null");
         return Ok(());

@@ -60,7 +60,8 @@ fn of(data_type: &DataType, place: &str) -> Result<Value> {
                     return Err(refused(&place, "is in the column twice"));
                 }
             }
-            let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false});
+            let mut object =
+                json!({"type": "object", "properties": properties, "additionalProperties": false});
             if !required.is_empty() {
                 object["required"] = json!(required);
             }
@@ -79,6 +80,9 @@ fn nullable(field: &Field, place: &str) -> Result<Value> {
 }
 
 fn no_type(place: &str, data_type: &DataType) -> crate::Error {
-    let why = format!("is {}, which JSON has not; cast it first", ddl::type_name(data_type));
+    let why = format!(
+        "is {}, which JSON has not; cast it first",
+        ddl::type_name(data_type)
+    );
     refused(place, &why)
 }

@@ -76,7 +76,10 @@ impl<'t> Column<'t> {
         Ok(match (&json_type.kind, array.data_type()) {
             (JsonKind::Any, _) | (JsonKind::Boolean, DataType::Boolean) => Self::Plain(array),
             (JsonKind::String, given) if text(given) => Self::Plain(array),
-            (JsonKind::Integer | JsonKind::Number, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64)
+            (
+                JsonKind::Integer | JsonKind::Number,
+                DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64,
+            )
             | (JsonKind::Number, DataType::Decimal128(..))
             | (JsonKind::Integer, DataType::Decimal128(_, 0)) => Self::Plain(array),
             (JsonKind::Number, DataType::Float32 | DataType::Float64) => {
@@ -86,7 +89,8 @@ impl<'t> Column<'t> {
             (JsonKind::Array(item), DataType::List(_)) => {
                 let list = array.as_list::<i32>();
                 let inner = live_items(list.offsets(), nulls.as_ref(), list.values().len());
-                let items = Self::counted(list.values(), inner.as_ref(), item, &within(place, "items"))?;
+                let items =
+                    Self::counted(list.values(), inner.as_ref(), item, &within(place, "items"))?;
                 Self::List(array, Box::new(items))
             }
             (JsonKind::Map(value), DataType::Map(..)) => {
@@ -136,13 +140,19 @@ impl<'t> Column<'t> {
         let structs = array.as_struct();
         for (index, given) in structs.fields().iter().enumerate() {
             let place = within(place, given.name());
-            if !properties.iter().any(|property| property.name == *given.name()) {
+            if !properties
+                .iter()
+                .any(|property| property.name == *given.name())
+            {
                 let names = properties.iter().map(|property| property.name.as_str());
                 let near = did_you_mean(given.name(), names);
                 let why = format!("is not in the schema{near}; leave it out of the column");
                 return Err(refused(&place, &why));
             }
-            if structs.fields()[..index].iter().any(|before| before.name() == given.name()) {
+            if structs.fields()[..index]
+                .iter()
+                .any(|before| before.name() == given.name())
+            {
                 return Err(refused(&place, "is in the column twice"));
             }
         }
@@ -151,7 +161,12 @@ impl<'t> Column<'t> {
             let place = within(place, &property.name);
             let Some(column) = structs.column_by_name(&property.name) else {
                 match property.required {
-                    true => return Err(refused(&place, "is not in the column, and required: add it")),
+                    true => {
+                        return Err(refused(
+                            &place,
+                            "is not in the column, and required: add it",
+                        ));
+                    }
                     false => continue,
                 }
             };
@@ -159,7 +174,11 @@ impl<'t> Column<'t> {
                 if property.required && !property.json_type.nullable {
                     return Err(unfit(&place, column, row, "and it is required"));
                 }
-                if property.default.as_ref().is_some_and(|default| !default.is_null()) {
+                if property
+                    .default
+                    .as_ref()
+                    .is_some_and(|default| !default.is_null())
+                {
                     let why = "which would be read as the default of the schema's property";
                     return Err(unfit(&place, column, row, why));
                 }

@@ -58,7 +58,9 @@ fn message(
         };
         let entries = match field.data_type() {
             DataType::Map(entries, _) => match entries.data_type() {
-                DataType::Struct(pair) if pair.len() == 2 => Some((pair[0].data_type(), pair[1].data_type())),
+                DataType::Struct(pair) if pair.len() == 2 => {
+                    Some((pair[0].data_type(), pair[1].data_type()))
+                }
                 _ => None,
             },
             _ => None,
@@ -73,7 +75,11 @@ fn message(
                 return Ok(nested);
             }
             let found = scalar(data_type).ok_or_else(|| {
-                no_type(&place, data_type, "which Protobuf has not there; cast it first")
+                no_type(
+                    &place,
+                    data_type,
+                    "which Protobuf has not there; cast it first",
+                )
             })?;
             *uses_time |= found.starts_with("google.");
             Ok(found.to_owned())
@@ -81,12 +87,10 @@ fn message(
         let declared = match (item, entries) {
             (Some(item), _) => format!("repeated {}", type_of(item, out)?),
             (_, Some((key, value))) => {
-                let key_type = scalar(key).filter(|found| {
-                    matches!(*found, "string" | "bool" | "int32" | "int64")
-                });
-                let key_type = key_type.ok_or_else(|| {
-                    no_type(&place, key, "which Protobuf has not as a map's key")
-                })?;
+                let key_type = scalar(key)
+                    .filter(|found| matches!(*found, "string" | "bool" | "int32" | "int64"));
+                let key_type = key_type
+                    .ok_or_else(|| no_type(&place, key, "which Protobuf has not as a map's key"))?;
                 format!("map<{key_type}, {}>", type_of(value, out)?)
             }
             _ => format!("{}{}", label(field), type_of(field.data_type(), out)?),
@@ -114,7 +118,10 @@ fn scalar(data_type: &DataType) -> Option<&'static str> {
         DataType::Float32 => "float",
         DataType::Float64 => "double",
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string",
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "bytes",
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => "bytes",
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => "google.protobuf.Timestamp",
         DataType::Dictionary(_, values) => return scalar(values),
         _ => return None,
@@ -142,7 +149,8 @@ fn capitals(name: &str) -> String {
 /// That Protobuf allows `name`: letters, digits and `_`, and a letter first.
 fn named(name: &str, place: &str) -> Result<()> {
     let valid = |c: char| c == '_' || c.is_ascii_alphanumeric();
-    match name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(valid) {
+    match name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(valid)
+    {
         true => Ok(()),
         false => Err(refused(
             place,

@@ -103,7 +103,11 @@ impl Messages {
         let nulls = nulls_within(&array, live);
         for (index, given) in structs.fields().iter().enumerate() {
             let place = within(place, given.name());
-            if !message.fields.iter().any(|field| field.descriptor.name() == given.name()) {
+            if !message
+                .fields
+                .iter()
+                .any(|field| field.descriptor.name() == given.name())
+            {
                 let names = message.fields.iter().map(|field| field.descriptor.name());
                 return Err(refused(
                     &place,
@@ -114,7 +118,10 @@ impl Messages {
                     ),
                 ));
             }
-            if structs.fields()[..index].iter().any(|before| before.name() == given.name()) {
+            if structs.fields()[..index]
+                .iter()
+                .any(|before| before.name() == given.name())
+            {
                 return Err(refused(&place, "is in the column twice"));
             }
         }
@@ -123,11 +130,19 @@ impl Messages {
             let place = within(place, field.descriptor.name());
             match structs.column_by_name(field.descriptor.name()) {
                 Some(_) if field.descriptor.is_group() => {
-                    return Err(refused(&place, "is a group, which is not written: leave it out"));
+                    return Err(refused(
+                        &place,
+                        "is a group, which is not written: leave it out",
+                    ));
                 }
-                Some(column) => fields.push(FieldColumn::new(column, nulls.as_ref(), field, &place)?),
+                Some(column) => {
+                    fields.push(FieldColumn::new(column, nulls.as_ref(), field, &place)?)
+                }
                 None if field.descriptor.cardinality() == Cardinality::Required => {
-                    return Err(refused(&place, "is not in the column, and required: add it"));
+                    return Err(refused(
+                        &place,
+                        "is not in the column, and required: add it",
+                    ));
                 }
                 None => {}
             }
@@ -154,16 +169,25 @@ fn one_of_each(
     message: &MessageType,
     place: &str,
 ) -> Result<()> {
-    for oneof in message.descriptor.oneofs().filter(|oneof| !oneof.is_synthetic()) {
+    for oneof in message
+        .descriptor
+        .oneofs()
+        .filter(|oneof| !oneof.is_synthetic())
+    {
         let members = oneof.fields();
         let members: Vec<_> = members
             .filter_map(|member| structs.column_by_name(member.name()))
             .map(|column| column.logical_nulls())
             .collect();
         for row in 0..structs.len() {
-            let filled = members.iter().filter(|nulls| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)));
+            let filled = members
+                .iter()
+                .filter(|nulls| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)));
             if filled.count() > 1 && nulls.is_none_or(|nulls| nulls.is_valid(row)) {
-                let why = format!("of which more than one member of oneof {:?} is not null", oneof.name());
+                let why = format!(
+                    "of which more than one member of oneof {:?} is not null",
+                    oneof.name()
+                );
                 return Err(unfit(place, structs, row, &why));
             }
         }
@@ -186,7 +210,12 @@ impl FieldColumn {
                 return Err(unfit(place, &array, row, "and it is required"));
             }
             if descriptor.field_descriptor_proto().default_value.is_some() {
-                return Err(unfit(place, &array, row, "which would be read as the default of the message's field"));
+                return Err(unfit(
+                    place,
+                    &array,
+                    row,
+                    "which would be read as the default of the message's field",
+                ));
             }
         }
         let other = |expected: &str| mismatch(place, array.data_type(), expected);
@@ -204,12 +233,20 @@ impl FieldColumn {
                 ShapeColumn::One(Values::Varints(Vec::new()))
             }
             Shape::List(value_type) => {
-                let list = array.as_list_opt::<i32>().ok_or_else(|| other("repeated"))?;
+                let list = array
+                    .as_list_opt::<i32>()
+                    .ok_or_else(|| other("repeated"))?;
                 let inner = live_items(list.offsets(), nulls.as_ref(), list.values().len());
                 let place = within(place, "items");
                 ShapeColumn::List {
                     offsets: list.offsets().clone(),
-                    items: present(list.values(), inner.as_ref(), value_type, descriptor, &place)?,
+                    items: present(
+                        list.values(),
+                        inner.as_ref(),
+                        value_type,
+                        descriptor,
+                        &place,
+                    )?,
                     packed: descriptor.is_packed(),
                 }
             }
@@ -227,13 +264,22 @@ impl FieldColumn {
                 ShapeColumn::Map {
                     offsets: map.offsets().clone(),
                     keys: of(map.keys(), key_type, entry.map_entry_key_field(), "keys")?,
-                    values: of(map.values(), value_type, entry.map_entry_value_field(), "values")?,
+                    values: of(
+                        map.values(),
+                        value_type,
+                        entry.map_entry_value_field(),
+                        "values",
+                    )?,
                 }
             }
         };
         Ok(Self {
             number: descriptor.number(),
-            nulls: if nulled { Some(NullBuffer::new_null(array.len())) } else { nulls },
+            nulls: if nulled {
+                Some(NullBuffer::new_null(array.len()))
+            } else {
+                nulls
+            },
             implicit: !descriptor.supports_presence(),
             shape,
         })
@@ -247,7 +293,11 @@ impl FieldColumn {
         match &self.shape {
             ShapeColumn::One(values) if self.implicit && values.is_zero(row) => {}
             ShapeColumn::One(values) => values.write_tagged(self.number, row, out),
-            ShapeColumn::List { offsets, items, packed } => {
+            ShapeColumn::List {
+                offsets,
+                items,
+                packed,
+            } => {
                 let bounds = bounds(offsets);
                 if !packed {
                     bounds.for_each(|item| items.write_tagged(self.number, item, out));
@@ -256,7 +306,11 @@ impl FieldColumn {
                     lengthened(out, |out| bounds.for_each(|item| items.write(item, out)));
                 }
             }
-            ShapeColumn::Map { offsets, keys, values } => {
+            ShapeColumn::Map {
+                offsets,
+                keys,
+                values,
+            } => {
                 for entry in bounds(offsets) {
                     tag(self.number, WireType::Length, out);
                     lengthened(out, |out| {
@@ -301,7 +355,9 @@ fn values(
     let other = || mismatch(place, array.data_type(), &kind_text(&kind));
     match (value_type, array.data_type()) {
         (ValueType::Message(message), _) => {
-            return Ok(Values::Messages(Messages::new(array, nulls, message, place)?));
+            return Ok(Values::Messages(Messages::new(
+                array, nulls, message, place,
+            )?));
         }
         (ValueType::Timestamp, DataType::Timestamp(TimeUnit::Microsecond, Some(_))) => {
             return times(array, &valid, place);
@@ -325,16 +381,25 @@ fn values(
         let numbers = integers(array).ok_or_else(other)?;
         // INT for uint32 and BIGINT for uint64 are of the same bits, as from_protobuf has them without upcast.unsigned.ints.
         let same_width = matches!(array.data_type(), DataType::Int32);
-        each(array, numbers.values(), &valid, |value| of(value, same_width), place, &why)
+        each(
+            array,
+            numbers.values(),
+            &valid,
+            |value| of(value, same_width),
+            place,
+            &why,
+        )
     };
-    let narrow = |values: Vec<u64>| -> Vec<u32> { values.iter().map(|value| *value as u32).collect() };
+    let narrow =
+        |values: Vec<u64>| -> Vec<u32> { values.iter().map(|value| *value as u32).collect() };
     let signed: fn(i64, bool) -> Option<u64> =
         |value, _| i32::try_from(value).ok().map(|_| value.cast_unsigned());
-    let unsigned: fn(i64, bool) -> Option<u64> = |value, same_width| match (u32::try_from(value), same_width) {
-        (Ok(value), _) => Some(u64::from(value)),
-        (Err(_), true) => Some(value.cast_unsigned() & 0xffff_ffff),
-        (Err(_), false) => None,
-    };
+    let unsigned: fn(i64, bool) -> Option<u64> =
+        |value, same_width| match (u32::try_from(value), same_width) {
+            (Ok(value), _) => Some(u64::from(value)),
+            (Err(_), true) => Some(value.cast_unsigned() & 0xffff_ffff),
+            (Err(_), false) => None,
+        };
     Ok(match kind {
         Kind::Bool => {
             let booleans = array.as_boolean_opt().ok_or_else(other)?;
@@ -342,7 +407,9 @@ fn values(
         }
         Kind::Int32 => Values::Varints(whole(signed)?),
         Kind::Int64 => Values::Varints(whole(|value, _| Some(value.cast_unsigned()))?),
-        Kind::Sint32 => Values::Varints(whole(|value, _| i32::try_from(value).ok().map(|_| zigzag(value)))?),
+        Kind::Sint32 => Values::Varints(whole(|value, _| {
+            i32::try_from(value).ok().map(|_| zigzag(value))
+        })?),
         Kind::Sint64 => Values::Varints(whole(|value, _| Some(zigzag(value)))?),
         Kind::Sfixed32 => Values::Fixed32(narrow(whole(signed)?)),
         Kind::Sfixed64 => Values::Fixed64(whole(|value, _| Some(value.cast_unsigned()))?),
@@ -352,7 +419,14 @@ fn values(
             let numbers = match array.data_type() {
                 DataType::Decimal128(_, 0) => {
                     let decimals = array.as_primitive::<Decimal128Type>();
-                    each(array, decimals.values(), &valid, |value| u64::try_from(value).ok(), place, &why)?
+                    each(
+                        array,
+                        decimals.values(),
+                        &valid,
+                        |value| u64::try_from(value).ok(),
+                        place,
+                        &why,
+                    )?
                 }
                 DataType::Int64 => whole(|value, _| Some(value.cast_unsigned()))?,
                 _ => whole(|value, _| u64::try_from(value).ok())?,
@@ -364,7 +438,13 @@ fn values(
         }
         Kind::Float => {
             let floats = array.as_primitive_opt::<Float32Type>().ok_or_else(other)?;
-            Values::Fixed32(floats.values().iter().map(|value| value.to_bits()).collect())
+            Values::Fixed32(
+                floats
+                    .values()
+                    .iter()
+                    .map(|value| value.to_bits())
+                    .collect(),
+            )
         }
         Kind::Double => {
             let wide = match array.data_type() {
@@ -374,12 +454,19 @@ fn values(
                 _ => std::sync::Arc::clone(array),
             };
             let doubles = wide.as_primitive_opt::<Float64Type>().ok_or_else(other)?;
-            Values::Fixed64(doubles.values().iter().map(|value| value.to_bits()).collect())
+            Values::Fixed64(
+                doubles
+                    .values()
+                    .iter()
+                    .map(|value| value.to_bits())
+                    .collect(),
+            )
         }
         Kind::Bytes => Values::Bytes(array.as_binary_opt().ok_or_else(other)?.clone()),
         Kind::String => match array.as_binary_opt::<i32>() {
             Some(bytes) => {
-                let broken = |row: &usize| valid(*row) && std::str::from_utf8(bytes.value(*row)).is_err();
+                let broken =
+                    |row: &usize| valid(*row) && std::str::from_utf8(bytes.value(*row)).is_err();
                 if let Some(row) = (0..bytes.len()).find(broken) {
                     return Err(unfit(place, array, row, "which is no UTF-8"));
                 }

@@ -8,6 +8,8 @@ mod decoder;
 mod derive;
 mod descriptors;
 mod encoder;
+#[cfg(test)]
+mod encoder_tests;
 mod from_protobuf;
 #[cfg(test)]
 mod tests;

@@ -95,7 +95,9 @@ impl ScalarUDFImpl for ToProtobuf {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType, DataFusionError> {
-        checked(self.name(), types, |values| self.encoder.encode(values, &[]))
+        checked(self.name(), types, |values| {
+            self.encoder.encode(values, &[])
+        })
     }
 
     fn invoke_with_args(

@@ -218,7 +218,13 @@ fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
 /// What [`indexes`] reads, for `message`.
 pub(super) fn header_of_message(message: &MessageDescriptor) -> Vec<u8> {
     // The path is of field numbers of descriptors and indexes, in turns.
-    let path: Vec<i64> = message.path().iter().skip(1).step_by(2).map(|index| i64::from(*index)).collect();
+    let path: Vec<i64> = message
+        .path()
+        .iter()
+        .skip(1)
+        .step_by(2)
+        .map(|index| i64::from(*index))
+        .collect();
     let mut header = Vec::new();
     if path == [0] {
         header.push(0);

@@ -79,15 +79,19 @@ impl RegisteredSchema {
     /// `InvalidArgument` or `Unsupported` for a schema that is none.
     pub fn unreadable_as(&self, reader: &Self) -> Result<Option<String>> {
         let none = Options::new();
-        Ok(match (Reader::new(self, &none)?, Reader::new(reader, &none)?) {
-            (Reader::Avro(writer), Reader::Avro(reader)) => avro::check(&writer, &reader).err(),
-            (Reader::Json(writer), Reader::Json(reader)) => json_schema::check(&writer, &reader).err(),
-            (Reader::Protobuf(_), Reader::Protobuf(_)) => messages(self, reader)?.err(),
-            _ => Some(format!(
-                "it is of type {}, and the reader's of type {}",
-                self.schema_type, reader.schema_type
-            )),
-        })
+        Ok(
+            match (Reader::new(self, &none)?, Reader::new(reader, &none)?) {
+                (Reader::Avro(writer), Reader::Avro(reader)) => avro::check(&writer, &reader).err(),
+                (Reader::Json(writer), Reader::Json(reader)) => {
+                    json_schema::check(&writer, &reader).err()
+                }
+                (Reader::Protobuf(_), Reader::Protobuf(_)) => messages(self, reader)?.err(),
+                _ => Some(format!(
+                    "it is of type {}, and the reader's of type {}",
+                    self.schema_type, reader.schema_type
+                )),
+            },
+        )
     }
 }
 
@@ -95,8 +99,14 @@ impl RegisteredSchema {
 fn messages(writer: &RegisteredSchema, reader: &RegisteredSchema) -> Result<Result<(), String>> {
     let (writer, reader) = (file_of(writer)?, file_of(reader)?);
     for their in writer.messages() {
-        let Some(our) = reader.messages().find(|our| our.full_name() == their.full_name()) else {
-            let names: Vec<_> = reader.messages().map(|our| our.full_name().to_owned()).collect();
+        let Some(our) = reader
+            .messages()
+            .find(|our| our.full_name() == their.full_name())
+        else {
+            let names: Vec<_> = reader
+                .messages()
+                .map(|our| our.full_name().to_owned())
+                .collect();
             return Ok(Err(format!(
                 "message {:?} is not in the reader's schema{}",
                 their.full_name(),
@@ -152,7 +162,9 @@ impl Compatibility {
     /// # Errors
     /// `InvalidArgument` for another, naming the nearest.
     pub fn parse(text: &str) -> Result<Self> {
-        let found = Self::ALL.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+        let found = Self::ALL
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(text));
         found.map(|(_, level)| *level).ok_or_else(|| {
             let names = Self::ALL.iter().map(|(name, _)| *name);
             Error::invalid_argument(format!(
@@ -167,7 +179,9 @@ impl Compatibility {
     pub fn is_transitive(self) -> bool {
         match self {
             Self::None => false,
-            Self::Backward { transitive } | Self::Forward { transitive } | Self::Full { transitive } => transitive,
+            Self::Backward { transitive }
+            | Self::Forward { transitive }
+            | Self::Full { transitive } => transitive,
         }
     }
 
@@ -175,16 +189,24 @@ impl Compatibility {
     ///
     /// # Errors
     /// `InvalidArgument` or `Unsupported` for a schema that is none.
-    pub fn broken_by(self, new: &RegisteredSchema, old: &RegisteredSchema) -> Result<Option<String>> {
+    pub fn broken_by(
+        self,
+        new: &RegisteredSchema,
+        old: &RegisteredSchema,
+    ) -> Result<Option<String>> {
         if matches!(self, Self::Backward { .. } | Self::Full { .. })
             && let Some(reason) = old.unreadable_as(new)?
         {
-            return Ok(Some(format!("the new schema cannot read its records: {reason}")));
+            return Ok(Some(format!(
+                "the new schema cannot read its records: {reason}"
+            )));
         }
         if matches!(self, Self::Forward { .. } | Self::Full { .. })
             && let Some(reason) = new.unreadable_as(old)?
         {
-            return Ok(Some(format!("it cannot read records of the new schema: {reason}")));
+            return Ok(Some(format!(
+                "it cannot read records of the new schema: {reason}"
+            )));
         }
         Ok(None)
     }

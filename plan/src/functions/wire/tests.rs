@@ -25,7 +25,11 @@ fn version(schema: RegisteredSchema) -> SubjectVersion {
 
 fn ids(values: Vec<i64>) -> ArrayRef {
     let fields: Fields = vec![Field::new("id", DataType::Int64, true)].into();
-    Arc::new(StructArray::new(fields, vec![Arc::new(Int64Array::from(values))], None))
+    Arc::new(StructArray::new(
+        fields,
+        vec![Arc::new(Int64Array::from(values))],
+        None,
+    ))
 }
 
 /// The first record, by the function as it arrives on an executor.
@@ -83,7 +87,10 @@ fn what_is_no_schema_of_the_function_is_refused() {
     let file = version(RegisteredSchema::from_text(SchemaType::Protobuf, text));
     let other = [("messageName", "google.protobuf.Timestamp")];
     let error = to_protobuf_registry(col("v"), &file, other).unwrap_err();
-    assert!(error.to_string().contains("which the schema imports"), "{error}");
+    assert!(
+        error.to_string().contains("which the schema imports"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -97,7 +104,10 @@ fn schemas_are_made_of_types_and_errors_name_the_place() {
     let avro: serde_json::Value = serde_json::from_str(&avro.text).unwrap();
     assert_eq!(avro["name"], "Order");
     assert_eq!(avro["namespace"], "shop");
-    assert_eq!(avro["fields"][0], serde_json::json!({"name": "id", "type": "long"}));
+    assert_eq!(
+        avro["fields"][0],
+        serde_json::json!({"name": "id", "type": "long"})
+    );
     assert_eq!(
         avro["fields"][3]["type"][1]["fields"][0]["type"][1],
         serde_json::json!({
@@ -106,7 +116,9 @@ fn schemas_are_made_of_types_and_errors_name_the_place() {
         })
     );
     let refused = |schema_type| {
-        RegisteredSchema::from_type(schema_type, &data_type, NONE).unwrap_err().to_string()
+        RegisteredSchema::from_type(schema_type, &data_type, NONE)
+            .unwrap_err()
+            .to_string()
     };
     let error = refused(SchemaType::Protobuf);
     assert!(error.contains("\"in.d\" is decimal(9,2)"), "{error}");
@@ -123,11 +135,17 @@ fn schemas_are_made_of_types_and_errors_name_the_place() {
          optional string name = 2;\n  message Lines {\n    optional string sku = 1;\n  }\n  repeated Lines lines = 3;\n  \
          google.protobuf.Timestamp at = 4;\n  map<string, int32> m = 5;\n}\n"
     );
-    let error = RegisteredSchema::from_type(SchemaType::Avro, &type_of("`a b` INT"), NONE).unwrap_err();
+    let error =
+        RegisteredSchema::from_type(SchemaType::Avro, &type_of("`a b` INT"), NONE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidPlan);
     assert!(error.to_string().contains("\"a b\""), "{error}");
-    let error = RegisteredSchema::from_type(SchemaType::Avro, &type_of("a INT"), [("recordname2", "x")]).unwrap_err();
-    assert!(error.to_string().contains("did you mean \"recordName\""), "{error}");
+    let error =
+        RegisteredSchema::from_type(SchemaType::Avro, &type_of("a INT"), [("recordname2", "x")])
+            .unwrap_err();
+    assert!(
+        error.to_string().contains("did you mean \"recordName\""),
+        "{error}"
+    );
 }
 
 #[test]
@@ -154,8 +172,18 @@ fn levels_are_decided_by_what_can_be_read() {
         }
         // What has no default cannot be added.
         let required = schema_of(schema_type, "id BIGINT NOT NULL, n BIGINT NOT NULL");
-        assert!(level("BACKWARD").broken_by(&required, &old).unwrap().is_some());
-        assert!(level("FORWARD").broken_by(&required, &old).unwrap().is_none());
+        assert!(
+            level("BACKWARD")
+                .broken_by(&required, &old)
+                .unwrap()
+                .is_some()
+        );
+        assert!(
+            level("FORWARD")
+                .broken_by(&required, &old)
+                .unwrap()
+                .is_none()
+        );
     }
     let error = Compatibility::parse("BACKWARDS").unwrap_err();
     assert!(error.to_string().contains("\"BACKWARD\""), "{error}");
