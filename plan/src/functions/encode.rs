@@ -5,6 +5,8 @@
 //! row is a null, and no record.
 
 use std::collections::HashSet;
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -15,8 +17,11 @@ use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, cast_with_options, filter};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::utils::take_function_args;
 use datafusion::common::{DataFusionError, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::ddl;
 use crate::error::{Error, ErrorKind, Result};
@@ -83,25 +88,92 @@ impl Records {
     }
 }
 
-/// Of one argument of any type, which [`checked`] looks at.
-pub(super) fn signature() -> Signature {
-    Signature::any(1, Volatility::Immutable)
+/// What a function that encodes is made of, and what of it travels: two that have the same are equal.
+pub(super) trait Encoding: Debug + Clone + Eq + Hash + Send + Sync + 'static {
+    /// Writes values, made once.
+    type Encoder: Debug + Send + Sync;
+
+    /// The function's name.
+    fn name(&self) -> &'static str;
+
+    /// # Errors
+    /// `InvalidArgument` or `Unsupported` for a schema that is not supported.
+    fn encoder(&self) -> Result<Self::Encoder>;
+
+    /// A record for each of `values`, none of which is null.
+    fn encode(encoder: &Self::Encoder, values: &ArrayRef) -> Result<Records>;
 }
 
-/// The result's type for values of `types`, of which `encode` says whether it takes them.
-///
-/// # Errors
-/// Why not, naming the field and both types.
-pub(super) fn checked(
-    function: &str,
-    types: &[DataType],
-    encode: impl FnOnce(&ArrayRef) -> Result<Records>,
-) -> Result<DataType, DataFusionError> {
-    let [data_type] = types else {
-        return Err(Error::invalid_plan(format!("{function} takes one column")).into());
-    };
-    encode(&new_empty_array(data_type)).map_err(|error| error.context(function))?;
-    Ok(DataType::Binary)
+/// A function that encodes its only argument.
+#[derive(Debug)]
+pub(super) struct Encode<E: Encoding> {
+    encoding: E,
+    encoder: E::Encoder,
+    signature: Signature,
+}
+
+impl<E: Encoding> Encode<E> {
+    /// # Errors
+    /// Those of [`Encoding::encoder`], with the function's name.
+    pub(super) fn new(encoding: E) -> Result<Self> {
+        let encoder = encoding.encoder();
+        Ok(Self {
+            encoder: encoder.map_err(|error| error.context(encoding.name()))?,
+            encoding,
+            // Of any type: what does not fit is said when the result's type is asked for.
+            signature: Signature::any(1, Volatility::Immutable),
+        })
+    }
+
+    /// What of it travels.
+    pub(super) fn encoding(&self) -> &E {
+        &self.encoding
+    }
+}
+
+impl<E: Encoding> PartialEq for Encode<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.encoding == other.encoding
+    }
+}
+
+impl<E: Encoding> Eq for Encode<E> {}
+
+impl<E: Encoding> Hash for Encode<E> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.encoding.hash(state);
+    }
+}
+
+impl<E: Encoding> ScalarUDFImpl for Encode<E> {
+    fn name(&self) -> &'static str {
+        self.encoding.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType, DataFusionError> {
+        let name = self.name();
+        let [data_type] = types else {
+            return Err(Error::invalid_plan(format!("{name} takes one column")).into());
+        };
+        E::encode(&self.encoder, &new_empty_array(data_type))
+            .map_err(|error| error.context(name))?;
+        Ok(DataType::Binary)
+    }
+
+    fn invoke_with_args(
+        &self,
+        arguments: ScalarFunctionArgs,
+    ) -> Result<ColumnarValue, DataFusionError> {
+        let (name, rows) = (self.name(), arguments.number_rows);
+        let [values] = take_function_args(name, arguments.args)?;
+        invoke(name, values, rows, |values| {
+            E::encode(&self.encoder, values)
+        })
+    }
 }
 
 /// The function's result: the values of `argument` by `encode`, which is given those that are not null.
@@ -152,22 +224,20 @@ pub(super) fn refused(place: &str, why: &str) -> Error {
 
 /// A value that does not fit.
 pub(super) fn unfit(place: &str, array: &dyn Array, row: usize, why: &str) -> Error {
-    let value = shown(array, row);
-    unfit_text(place, &value, why)
-}
-
-/// The same, of a value that is shown as `value`.
-pub(super) fn unfit_text(place: &str, value: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::Compute,
         format!(
-            "{} is {value}, {why}; nothing is cut or left out: filter such rows, or change the schema",
-            named(place)
+            "{} is {}, {why}; nothing is cut or left out: filter such rows, or change the schema",
+            named(place),
+            shown(array, row)
         ),
     )
 }
 
 fn shown(array: &dyn Array, row: usize) -> String {
+    if array.is_null(row) {
+        return "null".to_owned();
+    }
     let options = FormatOptions::default().with_null("null");
     let text = ArrayFormatter::try_new(array, &options)
         .and_then(|formatter| formatter.value(row).try_to_string());

@@ -10,12 +10,12 @@ use super::avro::{FromAvro, ToAvro};
 use super::collections;
 use super::csv::FromCsv;
 use super::datetime;
+use super::encode::Encode;
 use super::hash;
 use super::json::{FromJson, get_json_object_kernel, to_json_kernel};
 use super::kernel::{Function, Kernel, all_text};
 use super::math;
 use super::protobuf::{FromProtobuf, ProtobufDescriptors, ToProtobuf};
-use super::strings::{decode_base64, encode_base64};
 use super::text;
 use super::wire::{FromRegistry, ToRegistry};
 use crate::error::{Error, Result};
@@ -89,27 +89,16 @@ enum Payload {
     },
     FromProtobuf {
         message: String,
-        /// In Base64.
-        descriptors: String,
+        descriptors: ProtobufDescriptors,
         options: Vec<(String, String)>,
     },
     FromRegistry {
         schema: RegisteredSchema,
         options: Vec<(String, String)>,
     },
-    ToAvro {
-        schema: Option<String>,
-    },
-    ToProtobuf {
-        message: String,
-        /// In Base64.
-        descriptors: String,
-    },
-    ToRegistry {
-        schema: RegisteredSchema,
-        id: u32,
-        options: Vec<(String, String)>,
-    },
+    ToAvro(ToAvro),
+    ToProtobuf(ToProtobuf),
+    ToRegistry(ToRegistry),
     RangeNumber(RangeNumberPayload),
 }
 
@@ -139,7 +128,7 @@ pub fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
     } else if let Some(from_protobuf) = inner.downcast_ref::<FromProtobuf>() {
         Payload::FromProtobuf {
             message: from_protobuf.message().to_owned(),
-            descriptors: encode_base64(from_protobuf.descriptors()),
+            descriptors: from_protobuf.descriptors().clone(),
             options: from_protobuf.options().to_vec(),
         }
     } else if let Some(from_registry) = inner.downcast_ref::<FromRegistry>() {
@@ -147,21 +136,12 @@ pub fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
             schema: from_registry.schema().clone(),
             options: from_registry.options().to_vec(),
         }
-    } else if let Some(to_avro) = inner.downcast_ref::<ToAvro>() {
-        Payload::ToAvro {
-            schema: to_avro.schema().map(str::to_owned),
-        }
-    } else if let Some(to_protobuf) = inner.downcast_ref::<ToProtobuf>() {
-        Payload::ToProtobuf {
-            message: to_protobuf.message().to_owned(),
-            descriptors: encode_base64(to_protobuf.descriptors()),
-        }
-    } else if let Some(to_registry) = inner.downcast_ref::<ToRegistry>() {
-        Payload::ToRegistry {
-            schema: to_registry.schema().clone(),
-            id: to_registry.id(),
-            options: to_registry.options().to_vec(),
-        }
+    } else if let Some(to_avro) = inner.downcast_ref::<Encode<ToAvro>>() {
+        Payload::ToAvro(to_avro.encoding().clone())
+    } else if let Some(to_protobuf) = inner.downcast_ref::<Encode<ToProtobuf>>() {
+        Payload::ToProtobuf(to_protobuf.encoding().clone())
+    } else if let Some(to_registry) = inner.downcast_ref::<Encode<ToRegistry>>() {
+        Payload::ToRegistry(to_registry.encoding().clone())
     } else if let Some(range_number) = inner.downcast_ref::<RangeNumber>() {
         Payload::RangeNumber(range_number.payload())
     } else {
@@ -203,43 +183,23 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
             descriptors,
             options,
         } => {
-            let descriptors = travelled(&descriptors)?;
             let function = FromProtobuf::new(&message, descriptors, options)?;
-            Ok(Arc::new(ScalarUDF::from(function)))
-        }
-        Payload::ToAvro { schema } => {
-            let function = ToAvro::new(schema.as_deref())?;
-            Ok(Arc::new(ScalarUDF::from(function)))
-        }
-        Payload::ToProtobuf {
-            message,
-            descriptors,
-        } => {
-            let function = ToProtobuf::new(&message, travelled(&descriptors)?)?;
             Ok(Arc::new(ScalarUDF::from(function)))
         }
         Payload::FromRegistry { schema, options } => {
             let function = FromRegistry::new(schema, options)?;
             Ok(Arc::new(ScalarUDF::from(function)))
         }
-        Payload::ToRegistry {
-            schema,
-            id,
-            options,
-        } => {
-            let function = ToRegistry::new(schema, id, options)?;
-            Ok(Arc::new(ScalarUDF::from(function)))
+        Payload::ToAvro(to_avro) => Ok(Arc::new(ScalarUDF::from(Encode::new(to_avro)?))),
+        Payload::ToProtobuf(to_protobuf) => {
+            Ok(Arc::new(ScalarUDF::from(Encode::new(to_protobuf)?)))
+        }
+        Payload::ToRegistry(to_registry) => {
+            Ok(Arc::new(ScalarUDF::from(Encode::new(to_registry)?)))
         }
         Payload::RangeNumber(payload) => {
             let range_number = RangeNumber::from_payload(payload);
             Ok(Arc::new(ScalarUDF::from(range_number)))
         }
     }
-}
-
-fn travelled(descriptors: &str) -> Result<ProtobufDescriptors> {
-    let bytes = decode_base64(descriptors);
-    bytes
-        .map(ProtobufDescriptors::from_bytes)
-        .ok_or_else(|| Error::internal("descriptors that travelled are no Base64"))
 }

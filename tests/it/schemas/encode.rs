@@ -178,10 +178,12 @@ async fn records_of_every_format_are_read_by_other_programs_here_and_on_executor
             let again = decode(both, decoded).await.unwrap();
             assert_eq!(again[1], Value::Null);
             assert_eq!(again[0]["counts"], full["counts"], "{master} {format}");
-            assert_eq!(
-                again[0]["at"], "2023-11-14T22:13:20.123456Z",
-                "{master} {format}"
-            );
+            // to_json, which shows them, cuts timestamps; in JSON it is a string.
+            let time = match format {
+                "json" => "2023-11-14T22:13:20.123456Z",
+                _ => "2023-11-14T22:13:20.123Z",
+            };
+            assert_eq!(again[0]["at"], time, "{master} {format}");
             assert_eq!(again[2], sparse, "{master} {format}");
             match first {
                 true => {

@@ -4,26 +4,21 @@
 //! in its place where a schema has none, cuts decimals, and knows no field names.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray,
-    FixedSizeBinaryBuilder, Int32Array, ListArray, MapArray, NullArray, StringArray, StructArray,
-    TimestampMicrosecondArray, TimestampMillisecondArray, UInt32Array, UnionArray, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray, MapArray, NullArray,
+    StructArray, new_null_array,
 };
-use arrow::buffer::{NullBuffer, ScalarBuffer};
-use arrow::compute::take;
-use arrow::datatypes::{
-    DataType, Decimal128Type, Field, Fields, Int32Type, TimeUnit, TimestampMicrosecondType,
-    UnionFields,
-};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use serde_json::Value;
 
+use super::fit_scalars::{decimals, fixed, symbols, texts, timestamps};
+use super::fit_unions::union;
 use super::schema::{branches, data_type, items, kind, logical, within};
 use super::values::structure;
 use crate::error::{Error, Result};
-use crate::functions::ddl;
 use crate::functions::encode::{
     cast_strictly, distinct_keys, first_null, integers, live_items, mismatch, nulls_within, plain,
     refused, unfit,
@@ -54,7 +49,7 @@ pub(super) fn fitted(
 }
 
 /// A type as messages name it.
-fn text_of(schema: &Value) -> Cow<'_, str> {
+pub(super) fn text_of(schema: &Value) -> Cow<'_, str> {
     match logical(schema) {
         Some("decimal") => {
             let digits = |key: &str| schema[key].as_u64().unwrap_or(0);
@@ -65,14 +60,14 @@ fn text_of(schema: &Value) -> Cow<'_, str> {
     }
 }
 
-fn internal(error: impl std::fmt::Display) -> Error {
+pub(super) fn internal(error: impl std::fmt::Display) -> Error {
     Error::internal(format!(
         "values of an Avro schema have another form: {error}"
     ))
 }
 
 /// No null counts here.
-fn required(
+pub(super) fn required(
     array: &ArrayRef,
     live: Option<&NullBuffer>,
     schema: &Value,
@@ -167,143 +162,6 @@ fn required(
     })
 }
 
-fn decimals(
-    array: &ArrayRef,
-    scale: i8,
-    nulls: Option<&NullBuffer>,
-    schema: &Value,
-    place: &str,
-) -> Result<ArrayRef> {
-    let DataType::Decimal128(digits, wanted) = data_type(schema, place)? else {
-        return Err(internal("a decimal"));
-    };
-    let bound = 10_i128.pow(u32::from(digits));
-    // Of `fixed`: so many bits and a sign.
-    let bits = schema["size"].as_u64().map(|size| size.saturating_mul(8));
-    let fits = |value: i128| {
-        let used = 129
-            - u64::from(match value < 0 {
-                true => value.leading_ones(),
-                false => value.leading_zeros(),
-            });
-        value.unsigned_abs() < bound.unsigned_abs() && bits.is_none_or(|bits| used <= bits)
-    };
-    let values = array.as_primitive::<Decimal128Type>();
-    let mut scaled = Vec::with_capacity(values.len());
-    let places = i32::from(wanted) - i32::from(scale);
-    let power = 10_i128.checked_pow(places.unsigned_abs());
-    for (row, value) in values.values().iter().enumerate() {
-        let found = match (power, places >= 0) {
-            _ if *value == 0 => Some(0),
-            (Some(power), true) => value.checked_mul(power),
-            (Some(power), false) if value % power == 0 => Some(value / power),
-            _ => None,
-        };
-        scaled.push(match found.filter(|value| fits(*value)) {
-            Some(value) => value,
-            None if nulls.is_some_and(|nulls| nulls.is_null(row)) => 0,
-            None => {
-                let why = format!("which is no {} without rounding", text_of(schema));
-                return Err(unfit(place, array, row, &why));
-            }
-        });
-    }
-    let scaled = Decimal128Array::new(scaled.into(), values.nulls().cloned());
-    let scaled = scaled.with_precision_and_scale(digits, wanted);
-    Ok(Arc::new(scaled.map_err(internal)?))
-}
-
-fn timestamps(
-    array: &ArrayRef,
-    millis: bool,
-    nulls: Option<&NullBuffer>,
-    place: &str,
-) -> Result<ArrayRef> {
-    let micros: &TimestampMicrosecondArray = array.as_primitive::<TimestampMicrosecondType>();
-    if !millis {
-        return Ok(Arc::clone(array));
-    }
-    let uneven = |row: &usize| {
-        micros.value(*row) % 1000 != 0 && nulls.is_none_or(|nulls| nulls.is_valid(*row))
-    };
-    if let Some(row) = (0..micros.len()).find(uneven) {
-        let why = "which has microseconds, and its type milliseconds only";
-        return Err(unfit(place, array, row, why));
-    }
-    let millis: ScalarBuffer<i64> = micros.values().iter().map(|micros| micros / 1000).collect();
-    Ok(Arc::new(TimestampMillisecondArray::new(
-        millis,
-        micros.nulls().cloned(),
-    )))
-}
-
-fn fixed(
-    values: &BinaryArray,
-    valid: &impl Fn(usize) -> bool,
-    schema: &Value,
-    place: &str,
-) -> Result<ArrayRef> {
-    let size = schema["size"].as_u64().unwrap_or(0);
-    let width = i32::try_from(size).map_err(internal)?;
-    let mut bytes = FixedSizeBinaryBuilder::with_capacity(values.len(), width);
-    for row in 0..values.len() {
-        match valid(row) {
-            false => bytes.append_null(),
-            true if values.value(row).len() as u64 == size => {
-                bytes.append_value(values.value(row)).map_err(internal)?;
-            }
-            true => {
-                let why = format!(
-                    "of {} bytes, and its type is of {size} bytes",
-                    values.value(row).len()
-                );
-                return Err(unfit(place, values, row, &why));
-            }
-        }
-    }
-    Ok(Arc::new(bytes.finish()))
-}
-
-fn texts(values: &BinaryArray, valid: &impl Fn(usize) -> bool, place: &str) -> Result<ArrayRef> {
-    let mut texts = Vec::with_capacity(values.len());
-    for row in 0..values.len() {
-        texts.push(match (valid(row), std::str::from_utf8(values.value(row))) {
-            (false, _) => None,
-            (true, Ok(text)) => Some(text),
-            (true, Err(_)) => return Err(unfit(place, values, row, "which is no UTF-8")),
-        });
-    }
-    Ok(Arc::new(StringArray::from(texts)))
-}
-
-fn symbols(
-    values: &StringArray,
-    valid: &impl Fn(usize) -> bool,
-    schema: &Value,
-    place: &str,
-) -> Result<ArrayRef> {
-    let known: Vec<&str> = items(schema, "symbols")
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
-    let numbers: HashMap<&str, i32> = known.iter().copied().zip(0..).collect();
-    let mut keys = Vec::with_capacity(values.len());
-    for row in 0..values.len() {
-        keys.push(match (valid(row), numbers.get(values.value(row))) {
-            (false, _) => None,
-            (true, Some(number)) => Some(*number),
-            (true, None) => {
-                let why = format!("which is no symbol of enum {}", schema["name"]);
-                return Err(unfit(place, values, row, &why));
-            }
-        });
-    }
-    let keys = Int32Array::from(keys);
-    let symbols = Arc::new(StringArray::from(known));
-    let dictionary = DictionaryArray::<Int32Type>::try_new(keys, symbols);
-    Ok(Arc::new(dictionary.map_err(internal)?))
-}
-
 fn map(
     map: &MapArray,
     nulls: Option<&NullBuffer>,
@@ -386,133 +244,4 @@ fn record(
 
 fn may_be_null(schema: &Value) -> bool {
     kind(schema) == "null" || (kind(schema) == "union" && branches(schema).1)
-}
-
-/// A type that may be null, or one of several.
-fn union(
-    array: &ArrayRef,
-    live: Option<&NullBuffer>,
-    schema: &Value,
-    place: &str,
-) -> Result<ArrayRef> {
-    let all = schema.as_array().map_or(&[][..], Vec::as_slice);
-    let (others, nullable) = branches(schema);
-    if let ([one], true, 2) = (others.as_slice(), nullable, all.len()) {
-        let present = nulls_within(array, live);
-        return required(array, present.as_ref(), one, place);
-    }
-    // The column of each branch that is not null.
-    let whole = data_type(schema, place)?;
-    let columns: Vec<Option<ArrayRef>> = match (&whole, array.data_type()) {
-        (_, DataType::Null) => vec![None; others.len()],
-        (DataType::Struct(members), DataType::Struct(given)) if others.len() > 1 => {
-            let same = members.len() == given.len()
-                && (members.iter().zip(given.iter()))
-                    .all(|(member, given)| member.name() == given.name());
-            if !same {
-                return Err(mismatch(
-                    place,
-                    array.data_type(),
-                    &format!("a union, {}", ddl::type_name(&whole)),
-                ));
-            }
-            let columns = array.as_struct().columns().iter();
-            columns.map(|column| Some(Arc::clone(column))).collect()
-        }
-        // The wider of two numbers, or the only one.
-        _ => {
-            let is_wide = |branch: &&Value| {
-                data_type(branch, place).is_ok_and(|data_type| data_type == whole)
-            };
-            let wide = others.iter().position(is_wide);
-            let of = |branch| (Some(branch) == wide).then(|| Arc::clone(array));
-            (0..others.len()).map(of).collect()
-        }
-    };
-    choose(array, live, &columns, schema, place)
-}
-
-/// A union of `columns`, of which each row takes the one that is not null.
-fn choose(
-    array: &ArrayRef,
-    live: Option<&NullBuffer>,
-    columns: &[Option<ArrayRef>],
-    schema: &Value,
-    place: &str,
-) -> Result<ArrayRef> {
-    let all = schema.as_array().map_or(&[][..], Vec::as_slice);
-    let id_of = |branch: usize| i8::try_from(branch).map_err(internal);
-    let nulls = nulls_within(array, live);
-    let members: Vec<Option<NullBuffer>> = columns
-        .iter()
-        .map(|column| column.as_ref().and_then(Array::logical_nulls))
-        .collect();
-    let of_null = all.iter().position(|branch| kind(branch) == "null");
-    // The place of each branch among all.
-    let places: Vec<usize> = (0..all.len()).filter(|at| Some(*at) != of_null).collect();
-    let mut rows: Vec<Vec<u32>> = vec![Vec::new(); all.len()];
-    let (mut ids, mut offsets) = (Vec::new(), Vec::new());
-    for row in 0..array.len() {
-        let dead = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
-        let mut chosen = (0..columns.len()).filter(|member| {
-            !dead
-                && columns[*member].is_some()
-                && members[*member]
-                    .as_ref()
-                    .is_none_or(|nulls| nulls.is_valid(row))
-        });
-        let branch = match (chosen.next(), chosen.next(), of_null) {
-            (Some(member), None, _) => places[member],
-            (Some(_), Some(_), _) => {
-                let why = "of which more than one member is not null, and its type is a union";
-                return Err(unfit(place, array, row, why));
-            }
-            (None, _, Some(of_null)) => of_null,
-            // What it is within is null.
-            (None, _, None) if live.is_some_and(|live| live.is_null(row)) => 0,
-            (None, _, None) => {
-                return Err(unfit(
-                    place,
-                    array,
-                    row,
-                    "and its type, a union, has no null",
-                ));
-            }
-        };
-        ids.push(id_of(branch)?);
-        offsets.push(i32::try_from(rows[branch].len()).map_err(internal)?);
-        rows[branch].push(u32::try_from(row).map_err(internal)?);
-    }
-    let (mut fields, mut children) = (Vec::new(), Vec::new());
-    for (at, branch) in all.iter().enumerate() {
-        let taken = UInt32Array::from(std::mem::take(&mut rows[at]));
-        let column = match places.iter().position(|place| *place == at) {
-            Some(member) => columns[member].clone(),
-            None => None,
-        };
-        let child = match column {
-            Some(column) => take(&column, &taken, None).map_err(internal)?,
-            None => new_null_array(&DataType::Null, taken.len()),
-        };
-        // A row whose surroundings are null has no value in the first branch.
-        let present = child.logical_nulls();
-        let child = required(&plain(&child)?, present.as_ref(), branch, place)?;
-        fields.push((
-            id_of(at)?,
-            Arc::new(Field::new(
-                format!("branch{at}"),
-                child.data_type().clone(),
-                true,
-            )),
-        ));
-        children.push(child);
-    }
-    let fields: UnionFields = fields.into_iter().collect();
-    let union = UnionArray::try_new(
-        fields,
-        ScalarBuffer::from(ids),
-        Some(ScalarBuffer::from(offsets)),
-        children,
-    );
-    Ok(Arc::new(union.map_err(internal)?))
 }

@@ -8,8 +8,10 @@ mod decoder;
 mod derive;
 mod encoder;
 mod fit;
+mod fit_scalars;
 #[cfg(test)]
 mod fit_tests;
+mod fit_unions;
 mod from_avro;
 pub(crate) mod schema;
 #[cfg(test)]

@@ -19,4 +19,4 @@ pub(super) use number::parse_decimal;
 pub use options::JSON_OPTIONS;
 pub(super) use path::get_json_object_kernel;
 pub(super) use records::read_records;
-pub(super) use to_json::{quote, to_json_kernel, write_value};
+pub(super) use to_json::{quote, to_json_kernel, write_timestamp, write_value};

@@ -90,7 +90,7 @@ pub(in crate::functions) fn write_value(
         }
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
-            write_timestamp(micros, zone.is_some(), out);
+            write_timestamp(micros, zone.is_some(), 3, out);
             Ok(())
         }
         DataType::Struct(fields) => {
@@ -162,19 +162,28 @@ fn quote_special(finite: bool, out: &mut String) {
     }
 }
 
-/// Spark's default format: milliseconds, or microseconds if there are any; a zone's `Z` if it has one.
-fn write_timestamp(micros: i64, zone: bool, out: &mut String) {
+/// Spark's default format, which has milliseconds: `digits` is 3, or 6 for all there are. A zone's `Z` if it has one.
+pub(in crate::functions) fn write_timestamp(
+    micros: i64,
+    zone: bool,
+    digits: usize,
+    out: &mut String,
+) {
     let (days, of_day) = split(micros);
     let (year, month, day) = civil_of(days);
     let seconds = of_day / MICROS_PER_SECOND;
     let fraction = of_day % MICROS_PER_SECOND;
+    let fraction = if digits == 3 {
+        fraction / 1000
+    } else {
+        fraction
+    };
     let _ = write!(
         out,
-        "\"{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}{}\"",
+        "\"{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{fraction:0digits$}{}\"",
         seconds / 3600,
         seconds / 60 % 60,
         seconds % 60,
-        fraction / 1000,
         if zone { "Z" } else { "" }
     );
 }

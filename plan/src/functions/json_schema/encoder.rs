@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType};
 
 use super::schema::{JsonKind, JsonType};
 use crate::error::Result;
@@ -10,7 +10,7 @@ use crate::functions::avro::within;
 use crate::functions::encode::{
     Records, distinct_keys, first_null, live_items, mismatch, nulls_within, plain, refused, unfit,
 };
-use crate::functions::json::{quote, write_value};
+use crate::functions::json::{quote, write_timestamp, write_value};
 use crate::options::did_you_mean;
 
 /// Writes values of one schema.
@@ -49,6 +49,8 @@ impl JsonEncoder {
 enum Column<'t> {
     /// Written as `to_json` does.
     Plain(ArrayRef),
+    /// With their microseconds, where there are some, which `to_json` cuts.
+    Times(ArrayRef),
     List(ArrayRef, Box<Self>),
     Map(ArrayRef, Box<Self>),
     /// Name, whether null is written, and values.
@@ -70,22 +72,25 @@ impl<'t> Column<'t> {
         }
         let other = || mismatch(place, array.data_type(), json_type.kind.name());
         let text = |data_type: &DataType| {
-            use DataType::{Binary, Date32, Timestamp, Utf8};
-            matches!(data_type, Utf8 | Binary | Date32 | Timestamp(..))
+            use DataType::{Binary, Date32, Utf8};
+            matches!(data_type, Utf8 | Binary | Date32)
         };
         Ok(match (&json_type.kind, array.data_type()) {
+            (JsonKind::Any | JsonKind::String, DataType::Timestamp(TimeUnit::Microsecond, _)) => {
+                Self::Times(array)
+            }
+            (JsonKind::Any, given) if given.is_nested() => return Err(other()),
+            (JsonKind::Any | JsonKind::Number, DataType::Float32 | DataType::Float64) => {
+                finite(&array, nulls.as_ref(), place)?;
+                Self::Plain(array)
+            }
             (JsonKind::Any, _) | (JsonKind::Boolean, DataType::Boolean) => Self::Plain(array),
             (JsonKind::String, given) if text(given) => Self::Plain(array),
             (
                 JsonKind::Integer | JsonKind::Number,
                 DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64,
             )
-            | (JsonKind::Number, DataType::Decimal128(..))
-            | (JsonKind::Integer, DataType::Decimal128(_, 0)) => Self::Plain(array),
-            (JsonKind::Number, DataType::Float32 | DataType::Float64) => {
-                finite(&array, nulls.as_ref(), place)?;
-                Self::Plain(array)
-            }
+            | (JsonKind::Number, DataType::Decimal128(..)) => Self::Plain(array),
             (JsonKind::Array(item), DataType::List(_)) => {
                 let list = array.as_list::<i32>();
                 let inner = live_items(list.offsets(), nulls.as_ref(), list.values().len());
@@ -192,6 +197,7 @@ impl<'t> Column<'t> {
     fn array(&self) -> &ArrayRef {
         match self {
             Self::Plain(array)
+            | Self::Times(array)
             | Self::List(array, _)
             | Self::Map(array, _)
             | Self::Object(array, _) => array,
@@ -214,6 +220,12 @@ impl<'t> Column<'t> {
         };
         match self {
             Self::Plain(array) => write_value(array, row, out)?,
+            Self::Times(array) => {
+                let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
+                let zone = matches!(array.data_type(), DataType::Timestamp(_, Some(_)));
+                let digits = if micros % 1000 == 0 { 3 } else { 6 };
+                write_timestamp(micros, zone, digits, out);
+            }
             Self::List(array, items) => {
                 out.push('[');
                 for (index, item) in bounds(array.as_list::<i32>().offsets()).enumerate() {

@@ -1,17 +1,14 @@
 //! `to_protobuf(data, messageName, descriptors)`: a column of structs as messages.
 
-use arrow::datatypes::DataType;
-use datafusion::common::DataFusionError;
-use datafusion::common::utils::take_function_args;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use arrow::array::ArrayRef;
+use datafusion::logical_expr::{Expr, ScalarUDF};
+use serde::{Deserialize, Serialize};
 
 use super::descriptors::{ProtobufDescriptors, message_named};
 use super::encoder::ProtobufEncoder;
 use super::types::{MessageOptions, MessageType};
 use crate::error::Result;
-use crate::functions::encode::{checked, invoke, signature};
+use crate::functions::encode::{Encode, Encoding, Records};
 
 /// The structs of `expr` as messages `message_name` of `descriptors` (the binary form of one each, without a header).
 ///
@@ -30,84 +27,34 @@ pub fn to_protobuf(
     message_name: &str,
     descriptors: &ProtobufDescriptors,
 ) -> Result<Expr> {
-    let function = ToProtobuf::new(message_name, descriptors.clone())?;
+    let function = Encode::new(ToProtobuf {
+        message: message_name.to_owned(),
+        descriptors: descriptors.clone(),
+    })?;
     Ok(ScalarUDF::from(function).call(vec![expr]))
 }
 
-#[derive(Debug)]
+/// Of a message of some descriptors.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(in crate::functions) struct ToProtobuf {
-    /// As given, to be sent.
     message: String,
     descriptors: ProtobufDescriptors,
-    encoder: ProtobufEncoder,
-    signature: Signature,
 }
 
-impl ToProtobuf {
-    pub(in crate::functions) fn new(
-        message: &str,
-        descriptors: ProtobufDescriptors,
-    ) -> Result<Self> {
-        let found = descriptors
-            .pool()
-            .and_then(|pool| message_named(&pool, message))
-            .and_then(|descriptor| MessageType::new(&descriptor, MessageOptions::default()))
-            .map_err(|error| error.context("to_protobuf"))?;
-        Ok(Self {
-            message: message.to_owned(),
-            descriptors,
-            encoder: ProtobufEncoder::new(found),
-            signature: signature(),
-        })
-    }
+impl Encoding for ToProtobuf {
+    type Encoder = ProtobufEncoder;
 
-    pub(in crate::functions) fn message(&self) -> &str {
-        &self.message
-    }
-
-    pub(in crate::functions) fn descriptors(&self) -> &[u8] {
-        self.descriptors.bytes()
-    }
-}
-
-impl PartialEq for ToProtobuf {
-    fn eq(&self, other: &Self) -> bool {
-        self.message == other.message && self.descriptors == other.descriptors
-    }
-}
-
-impl Eq for ToProtobuf {}
-
-impl std::hash::Hash for ToProtobuf {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.message.hash(state);
-        self.descriptors.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for ToProtobuf {
     fn name(&self) -> &'static str {
         "to_protobuf"
     }
 
-    fn signature(&self) -> &Signature {
-        &self.signature
+    fn encoder(&self) -> Result<Self::Encoder> {
+        let message = message_named(&self.descriptors.pool()?, &self.message)?;
+        let message = MessageType::new(&message, MessageOptions::default())?;
+        Ok(ProtobufEncoder::new(message))
     }
 
-    fn return_type(&self, types: &[DataType]) -> Result<DataType, DataFusionError> {
-        checked(self.name(), types, |values| {
-            self.encoder.encode(values, &[])
-        })
-    }
-
-    fn invoke_with_args(
-        &self,
-        arguments: ScalarFunctionArgs,
-    ) -> Result<ColumnarValue, DataFusionError> {
-        let rows = arguments.number_rows;
-        let [values] = take_function_args(self.name(), arguments.args)?;
-        invoke(self.name(), values, rows, |values| {
-            self.encoder.encode(values, &[])
-        })
+    fn encode(encoder: &Self::Encoder, values: &ArrayRef) -> Result<Records> {
+        encoder.encode(values, &[])
     }
 }

@@ -1,19 +1,15 @@
 //! The function behind [`to_avro_registry`] and the others: values behind the id of one schema.
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::DataType;
-use datafusion::common::DataFusionError;
-use datafusion::common::utils::take_function_args;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{Expr, ScalarUDF};
+use serde::{Deserialize, Serialize};
 
 use super::from_registry::MESSAGE_NAME;
 use super::reader::{Reader, header_of_message};
 use crate::error::{Error, Result};
 use crate::functions::avro::AvroEncoder;
 use crate::functions::decode::known_options;
-use crate::functions::encode::{Records, checked, invoke, signature};
+use crate::functions::encode::{Encode, Encoding, Records};
 use crate::functions::json_schema::JsonEncoder;
 use crate::functions::protobuf::ProtobufEncoder;
 use crate::options::{OptionSpec, owned};
@@ -87,7 +83,11 @@ fn call<K: Into<String>, V: Into<String>>(
             schema.schema_type
         )));
     }
-    let function = ToRegistry::new(schema.clone(), version.id, owned(options))?;
+    let function = Encode::new(ToRegistry {
+        schema: schema.clone(),
+        id: version.id,
+        options: owned(options),
+    })?;
     Ok(ScalarUDF::from(function).call(vec![expr]))
 }
 
@@ -99,118 +99,66 @@ fn name_of(schema_type: SchemaType) -> &'static str {
     }
 }
 
+/// Of a schema that is registered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(in crate::functions) struct ToRegistry {
+    schema: RegisteredSchema,
+    id: u32,
+    options: Vec<(String, String)>,
+}
+
+/// Writes records, and what each begins with.
 #[derive(Debug)]
-enum Encoder {
+pub(in crate::functions) struct Encoder {
+    language: Language,
+    header: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Language {
     Avro(AvroEncoder),
     Protobuf(ProtobufEncoder),
     Json(JsonEncoder),
 }
 
-#[derive(Debug)]
-pub(in crate::functions) struct ToRegistry {
-    /// As given, to be sent.
-    schema: RegisteredSchema,
-    id: u32,
-    options: Vec<(String, String)>,
-    encoder: Encoder,
-    /// What each record begins with.
-    header: Vec<u8>,
-    signature: Signature,
-}
+impl Encoding for ToRegistry {
+    type Encoder = Encoder;
 
-impl ToRegistry {
-    pub(in crate::functions) fn new(
-        schema: RegisteredSchema,
-        id: u32,
-        options: Vec<(String, String)>,
-    ) -> Result<Self> {
-        let name = name_of(schema.schema_type);
-        let given = known_options(name, &options, TO_REGISTRY_OPTIONS)?;
-        if schema.schema_type != SchemaType::Protobuf && given.get(MESSAGE_NAME.key).is_some() {
-            return Err(Error::invalid_argument(format!(
-                "{name}: option {:?} is for messages of Protobuf",
-                MESSAGE_NAME.key
-            )));
-        }
-        let reader = Reader::new(&schema, &given).map_err(|error| error.context(name))?;
-        // It is read again by the same types.
-        reader.data_type().map_err(|error| error.context(name))?;
-        let mut header = vec![0];
-        header.extend(id.to_be_bytes());
-        let encoder = match reader {
-            Reader::Avro(tree) => Encoder::Avro(AvroEncoder::new(tree)),
-            Reader::Protobuf(message) => {
-                header.extend(header_of_message(message.descriptor()));
-                Encoder::Protobuf(ProtobufEncoder::new(message))
-            }
-            Reader::Json(json_type) => Encoder::Json(JsonEncoder::new(json_type)),
-        };
-        Ok(Self {
-            schema,
-            id,
-            options,
-            encoder,
-            header,
-            signature: signature(),
-        })
-    }
-
-    pub(in crate::functions) fn schema(&self) -> &RegisteredSchema {
-        &self.schema
-    }
-
-    pub(in crate::functions) fn id(&self) -> u32 {
-        self.id
-    }
-
-    pub(in crate::functions) fn options(&self) -> &[(String, String)] {
-        &self.options
-    }
-
-    fn encode(&self, values: &ArrayRef) -> Result<Records> {
-        match &self.encoder {
-            Encoder::Avro(encoder) => encoder.encode(values, &self.header),
-            Encoder::Protobuf(encoder) => encoder.encode(values, &self.header),
-            Encoder::Json(encoder) => encoder.encode(values, &self.header),
-        }
-    }
-}
-
-impl PartialEq for ToRegistry {
-    fn eq(&self, other: &Self) -> bool {
-        self.schema == other.schema && self.id == other.id && self.options == other.options
-    }
-}
-
-impl Eq for ToRegistry {}
-
-impl std::hash::Hash for ToRegistry {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.schema.hash(state);
-        self.id.hash(state);
-        self.options.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for ToRegistry {
     fn name(&self) -> &'static str {
         name_of(self.schema.schema_type)
     }
 
-    fn signature(&self) -> &Signature {
-        &self.signature
+    fn encoder(&self) -> Result<Self::Encoder> {
+        let given = known_options(self.name(), &self.options, TO_REGISTRY_OPTIONS)?;
+        if self.schema.schema_type != SchemaType::Protobuf && given.get(MESSAGE_NAME.key).is_some()
+        {
+            return Err(Error::invalid_argument(format!(
+                "option {:?} is for messages of Protobuf",
+                MESSAGE_NAME.key
+            )));
+        }
+        let reader = Reader::new(&self.schema, &given)?;
+        // It is read again by the same types.
+        reader.data_type()?;
+        let mut header = vec![0];
+        header.extend(self.id.to_be_bytes());
+        let language = match reader {
+            Reader::Avro(tree) => Language::Avro(AvroEncoder::new(tree)),
+            Reader::Protobuf(message) => {
+                header.extend(header_of_message(message.descriptor()));
+                Language::Protobuf(ProtobufEncoder::new(message))
+            }
+            Reader::Json(json_type) => Language::Json(JsonEncoder::new(json_type)),
+        };
+        Ok(Encoder { language, header })
     }
 
-    fn return_type(&self, types: &[DataType]) -> Result<DataType, DataFusionError> {
-        checked(self.name(), types, |values| self.encode(values))
-    }
-
-    fn invoke_with_args(
-        &self,
-        arguments: ScalarFunctionArgs,
-    ) -> Result<ColumnarValue, DataFusionError> {
-        let rows = arguments.number_rows;
-        let [values] = take_function_args(self.name(), arguments.args)?;
-        invoke(self.name(), values, rows, |values| self.encode(values))
+    fn encode(encoder: &Self::Encoder, values: &ArrayRef) -> Result<Records> {
+        let header = &encoder.header;
+        match &encoder.language {
+            Language::Avro(encoder) => encoder.encode(values, header),
+            Language::Protobuf(encoder) => encoder.encode(values, header),
+            Language::Json(encoder) => encoder.encode(values, header),
+        }
     }
 }
