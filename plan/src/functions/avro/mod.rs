@@ -1,7 +1,7 @@
 //! Avro in columns: [`from_avro`] and [`to_avro`], as Spark has them.
 //!
 //! `arrow-avro` reads and writes the bytes; `check` says beforehand whether one schema's records can be read as another's, `fit` whether
-//! values can be written as a schema's. Types are those of [`schema::AvroTree::data_type`] both ways.
+//! values can be written as a schema's. Types are those of `AvroTree::data_type` both ways.
 
 mod check;
 mod decoder;

@@ -1,7 +1,7 @@
 //! Protocol Buffers in columns: [`from_protobuf`] and [`to_protobuf`], as Spark has them.
 //!
 //! `prost-reflect` reads messages by descriptors that come at run time, and `protox` compiles the `.proto` files of a registry; `encoder`,
-//! `values` and `wire` write messages. Types are those of [`MessageType`] both ways.
+//! `values` and `wire` write messages. Types are those of `MessageType` both ways.
 
 mod check;
 mod decoder;

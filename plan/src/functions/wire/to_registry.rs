@@ -53,7 +53,7 @@ pub fn to_protobuf_registry<K: Into<String>, V: Into<String>>(
 
 /// The values of `expr` as JSON in Confluent's wire format, of the JSON Schema that `version` is.
 ///
-/// As [`to_avro_registry`]; values are written as `to_json` writes them. A null is left out, or written where its property is `required` and may
+/// As [`to_avro_registry`]; values are written as `to_json` writes them, but timestamps with their microseconds. A null is left out, or written where its property is `required` and may
 /// be null. Fails the query: a null that is neither, one that would be read as a default, NaN and infinity where numbers
 /// are. What narrows values further (`enum`, `pattern`, `minimum`) is left to rules over rows, as it is in [`crate::functions::from_json_registry`].
 ///
