@@ -52,13 +52,14 @@ pub use io::{
 };
 pub use program::exit_code;
 pub use session::{ExecutorAddress, Master, Session, SessionBuilder};
-pub use weir_connectors::{SchemaRegistryClient, SubjectVersion};
+pub use weir_connectors::SchemaRegistryClient;
 pub use weir_macros::main;
 pub use weir_plan::functions::ddl::parse_schema;
 pub use weir_plan::options::did_you_mean;
 pub use weir_plan::settings;
 pub use weir_plan::{
     BatchId, Error, ErrorKind, Options, QueryId, RegisteredSchema, Result, RunId, SchemaType,
+    SubjectVersion,
 };
 pub use weir_streaming::{
     BatchStep, Clock, DryRun, ExpectationsProgress, QueryEvent, QueryListener, QueryProgress,

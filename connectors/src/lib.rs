@@ -22,7 +22,7 @@ use weir_plan::NodeCodec;
 
 pub use leaves::{SharedLeaf, shared_leaf};
 pub use object_stores::ObjectStores;
-pub use schema_registry::{SchemaRegistryClient, SubjectVersion};
+pub use schema_registry::SchemaRegistryClient;
 
 /// The codec of every plan node of this crate.
 #[must_use]

@@ -12,6 +12,9 @@ pub mod csv;
 pub mod datetime;
 pub mod ddl;
 mod decode;
+mod encode;
+#[cfg(test)]
+mod encode_tests;
 mod examples;
 pub mod hash;
 pub mod json;
@@ -34,15 +37,18 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
-pub use avro::from_avro;
+pub use avro::{from_avro, to_avro};
 pub use broken_rules::{RowRule, broken_rules};
 pub use checked_sum::sum;
 pub use csv::from_csv;
 pub use examples::examples;
 pub use json::from_json;
 pub use pinned::{PinnedParameters, bind_pinned, pinned, pinned_parameters};
-pub use protobuf::from_protobuf;
-pub use wire::{from_avro_registry, from_json_registry, from_protobuf_registry};
+pub use protobuf::{from_protobuf, to_protobuf};
+pub use wire::{
+    from_avro_registry, from_json_registry, from_protobuf_registry, to_avro_registry,
+    to_json_registry, to_protobuf_registry,
+};
 
 /// Weir's scalar function `name`, for a plan that arrives.
 pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {

@@ -30,7 +30,7 @@ pub use codec::{NodeCodec, WeirCodec};
 pub use error::{Error, ErrorKind, Result, causes, find_own};
 pub use options::{OptionSpec, Options};
 pub use placement::{RemoteTasks, StageTasks, TaskSlot};
-pub use schema_registry::{RegisteredSchema, SchemaRegistry, SchemaType};
+pub use schema_registry::{RegisteredSchema, SchemaRegistry, SchemaType, SubjectVersion};
 pub use settings::Settings;
 pub use sink::{CommitRequest, Committed, Diverted, StreamSink, WriteStep, Written};
 pub use source::{Behind, ReadLimit, SourceOffset, SourceRange, StreamSource};

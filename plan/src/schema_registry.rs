@@ -89,6 +89,19 @@ impl RegisteredSchema {
     }
 }
 
+/// One version of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubjectVersion {
+    /// The subject.
+    pub subject: String,
+    /// Which version, from 1.
+    pub version: u32,
+    /// The schema's id in the registry, as records carry it.
+    pub id: u32,
+    /// The schema itself.
+    pub schema: RegisteredSchema,
+}
+
 /// A schema registry, as functions use it while they compute.
 pub trait SchemaRegistry: fmt::Debug + Send + Sync {
     /// The schema with `id`. It blocks for as long as the registry takes, within limits.

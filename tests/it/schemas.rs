@@ -1,9 +1,11 @@
-//! Records whose schemas are in a registry: read with what they were written with, as the reader's.
+//! Records whose schemas are in a registry: read with what they were written with, as the reader's, and written for other programs.
 
 mod avro;
+mod encode;
 mod json;
 mod outages;
 mod protobuf;
+mod register;
 
 use serde_json::Value;
 use weir::datafusion::arrow::array::{Array as _, AsArray as _};

@@ -25,7 +25,7 @@ const VERSION: &str = "2.6.13.Final";
 const UNPACK: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:unpack";
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
-const PRODUCED_WITHIN: Duration = Duration::from_secs(120);
+const FINISHED_WITHIN: Duration = Duration::from_secs(120);
 
 /// A running registry. It goes, with all it knows, when it is dropped, and when the test process ends in any way.
 #[derive(Debug)]
@@ -136,13 +136,54 @@ impl SchemaRegistry {
 
     /// Writes what `spec` says, as `support/python/produce_registered.py` has it, and returns the ids that its records carry.
     pub async fn produce(&self, clients: &Clients, broker: &Broker, spec: &Value) -> Vec<u32> {
+        let answer = self.script("produce_registered.py", clients, broker, spec);
+        serde_json::from_value(answer.await["ids"].clone()).expect("ids")
+    }
+
+    /// The values of the records that `spec` names, as `support/python/consume_registered.py` reads them.
+    pub async fn consume(
+        &self,
+        clients: &Clients,
+        broker: &Broker,
+        spec: &Value,
+    ) -> Vec<Vec<Value>> {
+        let answer = self.script("consume_registered.py", clients, broker, spec);
+        serde_json::from_value(answer.await["values"].clone()).expect("values")
+    }
+
+    async fn script(
+        &self,
+        script: &str,
+        clients: &Clients,
+        broker: &Broker,
+        spec: &Value,
+    ) -> Value {
         let file = self.directory.path().join("spec.json");
         std::fs::write(&file, spec.to_string()).expect("a file");
         let file = file.display().to_string();
         let arguments = [broker.bootstrap(), &self.url(), &file];
-        let finished = clients.run("produce_registered.py", &arguments).await;
-        let answer = finished.expect_success().last_json();
-        serde_json::from_value(answer["ids"].clone()).expect("ids")
+        let finished = clients.run(script, &arguments).await;
+        finished.expect_success().last_json()
+    }
+
+    /// Sets the compatibility level of `subject`.
+    pub async fn set_level(&self, subject: &str, level: &str) {
+        let body = serde_json::json!({"compatibility": level}).to_string();
+        let address = (Ipv4Addr::LOCALHOST, self.port);
+        let mut connection = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("the registry listens");
+        let request = format!(
+            "PUT /apis/ccompat/v7/config/{subject} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-type: application/vnd.schemaregistry.v1+json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let sent = connection.write_all(request.as_bytes()).await;
+        sent.expect("the registry reads");
+        let mut answer = String::new();
+        let read = connection.read_to_string(&mut answer).await;
+        read.expect("the registry answers");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     /// The Avro records of `topic` as `support/python/read_registered.py` reads them with a version of the topic's subject.
@@ -199,7 +240,7 @@ impl Clients {
             .arg(support("python").join(script))
             .args(arguments)
             .stdin(Stdio::null());
-        Process::spawn(command).wait(PRODUCED_WITHIN).await
+        Process::spawn(command).wait(FINISHED_WITHIN).await
     }
 }
 
@@ -284,6 +325,17 @@ async fn serve(
             }
         };
         let head = String::from_utf8_lossy(&read[..end]).into_owned();
+        let length = head.to_lowercase().lines().find_map(|line| {
+            let length = line.strip_prefix("content-length:")?;
+            length.trim().parse::<usize>().ok()
+        });
+        let end = end + length.unwrap_or(0);
+        while read.len() < end {
+            match connection.read_buf(&mut read).await {
+                Ok(1..) => {}
+                _ => return,
+            }
+        }
         read.drain(..end);
         requests
             .lock()

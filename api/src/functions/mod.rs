@@ -20,7 +20,8 @@ pub use weir_plan::functions::ddl::type_name;
 pub use weir_plan::functions::protobuf::ProtobufDescriptors;
 pub use weir_plan::functions::{
     from_avro, from_avro_registry, from_csv, from_json, from_json_registry, from_protobuf,
-    from_protobuf_registry, pinned,
+    from_protobuf_registry, pinned, to_avro, to_avro_registry, to_json_registry, to_protobuf,
+    to_protobuf_registry,
 };
 
 use crate::dataframe::DataFrame;

@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use datafusion::logical_expr::LogicalPlan;
 use tracing::{info, warn};
-use weir_connectors::SubjectVersion;
 use weir_plan::dead_letters::LetterRule;
 use weir_plan::functions::PinnedParameters;
-use weir_plan::{Error, ErrorKind, RegisteredSchema, Result};
+use weir_plan::{Error, ErrorKind, RegisteredSchema, Result, SubjectVersion};
 use weir_streaming::EvolvingRows;
 
 use super::schema_change::breaks;

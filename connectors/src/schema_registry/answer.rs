@@ -25,6 +25,47 @@ pub(super) struct ReferenceAnswer {
     pub(super) version: u32,
 }
 
+/// A schema of a subject, found or registered.
+#[derive(Debug, Deserialize)]
+pub(super) struct RegisterAnswer {
+    /// Not every registry says it of what it registered.
+    pub(super) version: Option<u32>,
+}
+
+/// The level of a subject.
+#[derive(Debug, Deserialize)]
+pub(super) struct ConfigAnswer {
+    #[serde(rename = "compatibilityLevel")]
+    pub(super) level: String,
+}
+
+/// Whether a schema may follow a version.
+#[derive(Debug, Deserialize)]
+pub(super) struct CompatibilityAnswer {
+    pub(super) is_compatible: bool,
+    /// Confluent's registry.
+    #[serde(default)]
+    messages: Vec<String>,
+    /// Apicurio's.
+    reason: Option<String>,
+}
+
+impl CompatibilityAnswer {
+    /// Why not.
+    pub(super) fn said(&self) -> String {
+        let all: Vec<&str> = self
+            .messages
+            .iter()
+            .chain(&self.reason)
+            .map(String::as_str)
+            .collect();
+        match all.is_empty() {
+            true => "the registry does not say why".to_owned(),
+            false => all.join("; "),
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Failure {
     error_code: u32,
@@ -55,8 +96,8 @@ pub(super) fn refusal(status: u16, body: &[u8], what: &str, url: &str) -> Refusa
     };
     let error = |kind, message: String| Refusal::Final(Error::new(kind, message));
     match (status, failure.map(|failure| failure.error_code)) {
-        // Codes of Confluent's API: subject, version, schema.
-        (404, Some(40401..=40403)) => error(
+        // Codes of Confluent's API: subject, version, schema, level of a subject.
+        (404, Some(40401..=40403 | 40408)) => error(
             ErrorKind::NotFound,
             format!("the schema registry at {url} does not know {what} ({said})"),
         ),
@@ -66,6 +107,15 @@ pub(super) fn refusal(status: u16, body: &[u8], what: &str, url: &str) -> Refusa
                 "the schema registry at {url} refuses who asks for {what} (status {status}); set \
                  weir.schema.registry.basic.auth.user.info or weir.schema.registry.bearer.auth.token"
             ),
+        ),
+        // Incompatible; no schema, or no version.
+        (409, _) => error(
+            ErrorKind::SchemaMismatch,
+            format!("the schema registry at {url} refuses {what} ({said})"),
+        ),
+        (422, _) => error(
+            ErrorKind::InvalidArgument,
+            format!("the schema registry at {url} does not understand {what} ({said})"),
         ),
         (408 | 429 | 500.., _) => Refusal::Retry(format!("it answers {status} ({said})")),
         _ => error(

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
 use weir_plan::schema_registry::{SchemaReference, SchemaRegistry};
 use weir_plan::settings::SchemaRegistrySettings;
-use weir_plan::{Error, ErrorKind, RegisteredSchema, Result, SchemaType};
+use weir_plan::{Error, ErrorKind, RegisteredSchema, Result, SchemaType, SubjectVersion};
 
 use super::answer::{ReferenceAnswer, SchemaAnswer};
 use super::http::{Http, blocking, run};
@@ -17,27 +17,14 @@ const KEPT_MAX: usize = 10_000;
 /// What one schema may refer to, directly or not.
 const REFERENCES_MAX: usize = 1000;
 
-/// One version of a subject.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SubjectVersion {
-    /// The subject.
-    pub subject: String,
-    /// Which version, from 1.
-    pub version: u32,
-    /// The schema's id in the registry, as records carry it.
-    pub id: u32,
-    /// The schema itself.
-    pub schema: RegisteredSchema,
-}
-
 /// A schema registry. Clones of an `Arc` of it share what they were told.
 #[derive(Debug)]
 pub struct SchemaRegistryClient {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     http: Http,
     /// An id stands for one schema for ever.
     by_id: Mutex<HashMap<u32, Arc<RegisteredSchema>>>,
@@ -77,22 +64,7 @@ impl SchemaRegistryClient {
 
     async fn by_subject(&self, subject: &str, version: String) -> Result<SubjectVersion> {
         let (inner, subject) = (Arc::clone(&self.inner), subject.to_owned());
-        run(async move {
-            let what = format!("version {version} of subject {subject:?}");
-            let path = ["subjects", &subject, "versions", &version];
-            let answer = inner.ask(&path, &what).await?;
-            let (Some(id), Some(version)) = (answer.id, answer.version) else {
-                return Err(not_understood(&what, "it has no id and version"));
-            };
-            let schema = inner.whole(answer, &what).await?;
-            Ok(SubjectVersion {
-                subject,
-                version,
-                id,
-                schema,
-            })
-        })
-        .await
+        run(async move { inner.version(&subject, &version).await }).await
     }
 }
 
@@ -124,8 +96,46 @@ impl Inner {
     }
 
     async fn ask(&self, path: &[&str], what: &str) -> Result<SchemaAnswer> {
-        let body = self.http.get(path, what).await?;
-        serde_json::from_slice(&body).map_err(|error| not_understood(what, &error.to_string()))
+        self.get(path, &[], what).await
+    }
+
+    /// The answer to `GET path`.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        what: &str,
+    ) -> Result<T> {
+        understood(&self.http.send(path, query, None, what).await?, what)
+    }
+
+    /// The answer to `POST path`, which changes nothing more when it is sent again.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: &serde_json::Value,
+        what: &str,
+    ) -> Result<T> {
+        let answer = self.http.send(path, query, Some(body), what).await?;
+        understood(&answer, what)
+    }
+
+    /// A version of `subject`, or `latest`.
+    pub(super) async fn version(&self, subject: &str, version: &str) -> Result<SubjectVersion> {
+        let what = format!("version {version} of subject {subject:?}");
+        let path = ["subjects", subject, "versions", version];
+        let answer = self.ask(&path, &what).await?;
+        let (Some(id), Some(version)) = (answer.id, answer.version) else {
+            return Err(not_understood(&what, "it has no id and version"));
+        };
+        let schema = self.whole(answer, &what).await?;
+        Ok(SubjectVersion {
+            subject: subject.to_owned(),
+            version,
+            id,
+            schema,
+        })
     }
 
     /// The schema of an answer, with all that it refers to.
@@ -186,7 +196,11 @@ impl Inner {
     }
 }
 
-fn not_understood(what: &str, why: &str) -> Error {
+fn understood<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T> {
+    serde_json::from_slice(body).map_err(|error| not_understood(what, &error.to_string()))
+}
+
+pub(super) fn not_understood(what: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::Unavailable,
         format!(

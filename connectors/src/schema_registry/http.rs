@@ -5,7 +5,7 @@ use std::io;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client};
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use url::Url;
@@ -116,16 +116,22 @@ impl Http {
         })
     }
 
-    /// The body of the answer to `GET path`; `what` it is, for messages.
+    /// The body of the answer to `GET path`, or to `POST path` with `body`; `what` it is, for messages.
     ///
     /// # Errors
-    /// `NotFound`, `PermissionDenied`, `InvalidArgument` as the registry says; `Unavailable` when no attempt was answered.
-    pub(super) async fn get(&self, path: &[&str], what: &str) -> Result<Vec<u8>> {
+    /// `NotFound`, `PermissionDenied`, `SchemaMismatch`, `InvalidArgument` as the registry says; `Unavailable` when no attempt was answered.
+    pub(super) async fn send(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&serde_json::Value>,
+        what: &str,
+    ) -> Result<Vec<u8>> {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 0;
         loop {
             let base = &self.urls[attempt as usize % self.urls.len()];
-            let failed = match self.once(base, path, what).await {
+            let failed = match self.once(base, path, query, body, what).await {
                 Ok(body) => return Ok(body),
                 Err(Refusal::Final(error)) => return Err(error),
                 Err(Refusal::Retry(failed)) => failed,
@@ -141,20 +147,35 @@ impl Http {
                     ),
                 ));
             }
-            tracing::warn!(url = %base, attempt, %failed, "the schema registry did not give {what}");
+            tracing::warn!(url = %base, attempt, %failed, "the schema registry did not answer for {what}");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
             attempt += 1;
         }
     }
 
-    async fn once(&self, base: &Url, path: &[&str], what: &str) -> Result<Vec<u8>, Refusal> {
+    async fn once(
+        &self,
+        base: &Url,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&serde_json::Value>,
+        what: &str,
+    ) -> Result<Vec<u8>, Refusal> {
         let mut url = base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         let failed = |error: reqwest::Error| Refusal::Retry(chain(&error.without_url()));
-        let request = self.client.get(url);
+        let request = match body {
+            None => self.client.get(url),
+            Some(body) => (self.client.post(url))
+                .header(CONTENT_TYPE, "application/vnd.schemaregistry.v1+json")
+                .body(body.to_string()),
+        };
         let request = match &self.credentials {
             Credentials::None => request,
             Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),

@@ -1,4 +1,4 @@
-//! A schema registry with Confluent's HTTP API: schemas by id and by subject, each asked for once.
+//! A schema registry with Confluent's HTTP API: schemas by id and by subject, each asked for once, and schemas registered.
 //!
 //! What it guarantees: a request ends, with an answer or an error that names the address and what was asked for, and no secret. What
 //! may be over with the next request (no answer, an error of the registry's own) is tried again as often as the settings say. The
@@ -7,5 +7,7 @@
 mod answer;
 mod client;
 mod http;
+mod register;
 
-pub use client::{SchemaRegistryClient, SubjectVersion};
+pub use client::SchemaRegistryClient;
+pub use register::REGISTER_OPTIONS;

@@ -6,18 +6,18 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::ScalarUDF;
 use serde::{Deserialize, Serialize};
 
-use super::avro::FromAvro;
+use super::avro::{FromAvro, ToAvro};
 use super::collections;
 use super::csv::FromCsv;
 use super::datetime;
+use super::encode::Encode;
 use super::hash;
 use super::json::{FromJson, get_json_object_kernel, to_json_kernel};
 use super::kernel::{Function, Kernel, all_text};
 use super::math;
-use super::protobuf::{FromProtobuf, ProtobufDescriptors};
-use super::strings::{decode_base64, encode_base64};
+use super::protobuf::{FromProtobuf, ProtobufDescriptors, ToProtobuf};
 use super::text;
-use super::wire::FromRegistry;
+use super::wire::{FromRegistry, ToRegistry};
 use crate::error::{Error, Result};
 use crate::partitioning::{RangeNumber, RangeNumberPayload};
 use crate::schema_registry::RegisteredSchema;
@@ -89,14 +89,16 @@ enum Payload {
     },
     FromProtobuf {
         message: String,
-        /// In Base64.
-        descriptors: String,
+        descriptors: ProtobufDescriptors,
         options: Vec<(String, String)>,
     },
     FromRegistry {
         schema: RegisteredSchema,
         options: Vec<(String, String)>,
     },
+    ToAvro(ToAvro),
+    ToProtobuf(ToProtobuf),
+    ToRegistry(ToRegistry),
     RangeNumber(RangeNumberPayload),
 }
 
@@ -126,7 +128,7 @@ pub fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
     } else if let Some(from_protobuf) = inner.downcast_ref::<FromProtobuf>() {
         Payload::FromProtobuf {
             message: from_protobuf.message().to_owned(),
-            descriptors: encode_base64(from_protobuf.descriptors()),
+            descriptors: from_protobuf.descriptors().clone(),
             options: from_protobuf.options().to_vec(),
         }
     } else if let Some(from_registry) = inner.downcast_ref::<FromRegistry>() {
@@ -134,6 +136,12 @@ pub fn encode(function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
             schema: from_registry.schema().clone(),
             options: from_registry.options().to_vec(),
         }
+    } else if let Some(to_avro) = inner.downcast_ref::<Encode<ToAvro>>() {
+        Payload::ToAvro(to_avro.encoding().clone())
+    } else if let Some(to_protobuf) = inner.downcast_ref::<Encode<ToProtobuf>>() {
+        Payload::ToProtobuf(to_protobuf.encoding().clone())
+    } else if let Some(to_registry) = inner.downcast_ref::<Encode<ToRegistry>>() {
+        Payload::ToRegistry(to_registry.encoding().clone())
     } else if let Some(range_number) = inner.downcast_ref::<RangeNumber>() {
         Payload::RangeNumber(range_number.payload())
     } else {
@@ -175,15 +183,19 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
             descriptors,
             options,
         } => {
-            let bytes = decode_base64(&descriptors)
-                .ok_or_else(|| Error::internal("descriptors that travelled are no Base64"))?;
-            let descriptors = ProtobufDescriptors::from_bytes(bytes);
             let function = FromProtobuf::new(&message, descriptors, options)?;
             Ok(Arc::new(ScalarUDF::from(function)))
         }
         Payload::FromRegistry { schema, options } => {
             let function = FromRegistry::new(schema, options)?;
             Ok(Arc::new(ScalarUDF::from(function)))
+        }
+        Payload::ToAvro(to_avro) => Ok(Arc::new(ScalarUDF::from(Encode::new(to_avro)?))),
+        Payload::ToProtobuf(to_protobuf) => {
+            Ok(Arc::new(ScalarUDF::from(Encode::new(to_protobuf)?)))
+        }
+        Payload::ToRegistry(to_registry) => {
+            Ok(Arc::new(ScalarUDF::from(Encode::new(to_registry)?)))
         }
         Payload::RangeNumber(payload) => {
             let range_number = RangeNumber::from_payload(payload);

@@ -12,13 +12,18 @@ const WEIR_ONLY: &[&str] = &[
 ];
 
 /// Functions that PySpark has in packages of their own, and those of schema registries, which it has not. What other programs wrote is
-/// read by them in `it::schemas`.
+/// read by them in `it::schemas`, and other programs read there what they wrote.
 const OF_SCHEMAS: &[&str] = &[
     "from_avro",
     "from_avro_registry",
     "from_json_registry",
     "from_protobuf",
     "from_protobuf_registry",
+    "to_avro",
+    "to_avro_registry",
+    "to_json_registry",
+    "to_protobuf",
+    "to_protobuf_registry",
 ];
 
 /// The text of every file below `folder` that ends with `ending`.

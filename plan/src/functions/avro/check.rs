@@ -6,11 +6,11 @@
 
 use serde_json::Value;
 
-use super::schema::{branches, items, kind, logical, shown, within};
+use super::schema::{AvroTree, branches, items, kind, logical, shown, within};
 
 /// Why records written with `writer` cannot be read with `reader`: the place, both types, what to do.
-pub(super) fn check(writer: &Value, reader: &Value) -> Result<(), String> {
-    resolve(writer, reader, "")
+pub(crate) fn check(writer: &AvroTree, reader: &AvroTree) -> Result<(), String> {
+    resolve(&writer.root, &reader.root, "")
 }
 
 fn resolve(writer: &Value, reader: &Value, place: &str) -> Result<(), String> {

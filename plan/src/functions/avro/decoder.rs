@@ -38,7 +38,7 @@ impl AvroDecoder {
     /// # Errors
     /// Why it cannot be, with the place: a field that the writer lacks, a type that changed.
     pub(crate) fn try_new(writer: &AvroTree, reader: &AvroTree) -> Result<Self, String> {
-        check(&writer.root, &reader.root)?;
+        check(writer, reader)?;
         let decoder = Self {
             writer: writer.wrapped(),
             reader: reader.wrapped(),

@@ -355,7 +355,7 @@ fn too_large() -> Error {
     ))
 }
 
-fn data_type(schema: &Value, place: &str) -> Result<DataType> {
+pub(super) fn data_type(schema: &Value, place: &str) -> Result<DataType> {
     let nullable = |name: &str, data_type| Field::new(name, data_type, true);
     Ok(match (kind(schema), logical(schema)) {
         (_, Some("decimal")) => {

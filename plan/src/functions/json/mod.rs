@@ -20,4 +20,4 @@ pub use options::JSON_OPTIONS;
 pub(super) use path::get_json_object_kernel;
 pub(super) use read::{Defaults, Inner};
 pub(super) use records::read_records;
-pub(super) use to_json::to_json_kernel;
+pub(super) use to_json::{quote, to_json_kernel, write_timestamp, write_value};

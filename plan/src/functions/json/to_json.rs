@@ -31,7 +31,12 @@ pub(in crate::functions) fn to_json_kernel(args: &[ArrayRef]) -> Result<ArrayRef
     Ok(Arc::new(out.finish()))
 }
 
-fn write_value(array: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
+/// The value of `row` as JSON; its own null fields are left out.
+pub(in crate::functions) fn write_value(
+    array: &ArrayRef,
+    row: usize,
+    out: &mut String,
+) -> Result<()> {
     if array.is_null(row) {
         out.push_str("null");
         return Ok(());
@@ -85,7 +90,7 @@ fn write_value(array: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
         }
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
-            write_timestamp(micros, zone.is_some(), out);
+            write_timestamp(micros, zone.is_some(), 3, out);
             Ok(())
         }
         DataType::Struct(fields) => {
@@ -157,19 +162,28 @@ fn quote_special(finite: bool, out: &mut String) {
     }
 }
 
-/// Spark's default format: milliseconds, or microseconds if there are any; a zone's `Z` if it has one.
-fn write_timestamp(micros: i64, zone: bool, out: &mut String) {
+/// Spark's default format, which has milliseconds: `digits` is 3, or 6 for all there are. A zone's `Z` if it has one.
+pub(in crate::functions) fn write_timestamp(
+    micros: i64,
+    zone: bool,
+    digits: usize,
+    out: &mut String,
+) {
     let (days, of_day) = split(micros);
     let (year, month, day) = civil_of(days);
     let seconds = of_day / MICROS_PER_SECOND;
     let fraction = of_day % MICROS_PER_SECOND;
+    let fraction = if digits == 3 {
+        fraction / 1000
+    } else {
+        fraction
+    };
     let _ = write!(
         out,
-        "\"{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}{}\"",
+        "\"{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{fraction:0digits$}{}\"",
         seconds / 3600,
         seconds / 60 % 60,
         seconds % 60,
-        fraction / 1000,
         if zone { "Z" } else { "" }
     );
 }
@@ -194,7 +208,7 @@ pub(super) fn quote_escaped(text: &str, out: &mut String) {
 }
 
 /// `text` as a JSON string.
-pub(super) fn quote(text: &str, out: &mut String) {
+pub(in crate::functions) fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         let _ = match c {

@@ -1,10 +1,20 @@
 //! Schemas and records that fit each other, or do not.
 
+use std::sync::Arc;
+
+use arrow::array::{
+    Array as _, ArrayRef, AsArray as _, Float64Array, ListArray, NullArray, StructArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Field, Fields, Int64Type};
 use arrow::util::pretty::pretty_format_columns;
+use datafusion::logical_expr::ColumnarValue;
 use serde_json::{Value, json};
 
-use super::{JsonDecoder, JsonType, check};
+use super::{JsonDecoder, JsonEncoder, JsonType, check};
+use crate::error::ErrorKind;
 use crate::functions::ddl;
+use crate::functions::encode::invoke;
 use crate::schema_registry::{RegisteredSchema, SchemaReference, SchemaType};
 
 fn parse(schema: &Value) -> crate::Result<JsonType> {
@@ -182,4 +192,102 @@ fn null_that_was_written_is_no_default() {
         error.contains("\"n\"") && error.contains("no BIGINT"),
         "{error}"
     );
+}
+
+#[test]
+fn values_are_written_whole_or_named() {
+    let json_type =
+        |properties: Value, required: &[&str]| parse(&object(properties, required)).unwrap();
+    let column = |name: &str, values: ArrayRef| -> ArrayRef {
+        let fields: Fields = vec![Field::new(name, values.data_type().clone(), true)].into();
+        Arc::new(StructArray::new(fields, vec![values], None))
+    };
+    let write = |json_type: JsonType, values: ArrayRef| {
+        let rows = values.len();
+        let encoder = JsonEncoder::new(json_type);
+        let values = ColumnarValue::Array(values);
+        let records = invoke("to_json_registry", values, rows, |values| {
+            encoder.encode(values, b"")
+        });
+        let records = records
+            .map_err(crate::Error::from)?
+            .into_array(rows)
+            .unwrap();
+        let records = records.as_binary::<i32>().iter();
+        let texts = records.map(|record| String::from_utf8(record.unwrap().to_vec()).unwrap());
+        Ok::<_, crate::Error>(texts.collect::<Vec<_>>())
+    };
+    let times: ArrayRef = Arc::new(
+        TimestampMicrosecondArray::from(vec![Some(1_001), Some(2_000), None]).with_timezone("UTC"),
+    );
+    let string = json!({"at": {"type": "string"}});
+    assert_eq!(
+        write(
+            json_type(string.clone(), &[]),
+            column("at", Arc::clone(&times))
+        )
+        .unwrap(),
+        [
+            "{\"at\":\"1970-01-01T00:00:00.001001Z\"}",
+            "{\"at\":\"1970-01-01T00:00:00.002Z\"}",
+            "{}"
+        ]
+    );
+    // Required, and may be null.
+    let null = json!({"at": {"type": ["null", "string"]}});
+    assert_eq!(
+        write(json_type(null, &["at"]), column("at", times.slice(2, 1))).unwrap(),
+        ["{\"at\":null}"]
+    );
+    let nan: ArrayRef = Arc::new(Float64Array::from(vec![1.0, f64::NAN]));
+    let number = json!({"n": {"type": "number"}});
+    let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some([
+        Some(1),
+        None,
+    ])]));
+    for (json_type, values, kind, part) in [
+        (
+            json_type(string.clone(), &["at"]),
+            column("at", Arc::clone(&times)),
+            ErrorKind::Compute,
+            "\"at\" is null, and it is required",
+        ),
+        (
+            json_type(json!({"at": {"type": "string", "default": "x"}}), &[]),
+            column("at", times),
+            ErrorKind::Compute,
+            "as the default",
+        ),
+        (
+            json_type(number.clone(), &[]),
+            column("n", nan),
+            ErrorKind::Compute,
+            "\"n\" is NaN",
+        ),
+        (
+            json_type(
+                json!({"l": {"type": "array", "items": {"type": "integer"}}}),
+                &[],
+            ),
+            column("l", list),
+            ErrorKind::Compute,
+            "\"l.items\" is null",
+        ),
+        (
+            json_type(string, &[]),
+            column("ta", Arc::new(NullArray::new(0))),
+            ErrorKind::InvalidPlan,
+            "\"ta\" is not in the schema",
+        ),
+        (
+            json_type(number, &["n"]),
+            column("x", Arc::new(NullArray::new(0))),
+            ErrorKind::InvalidPlan,
+            "\"x\" is not in the schema",
+        ),
+    ] {
+        let error = write(json_type, values).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(part), "{part}: {error}");
+    }
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use prost_reflect::{DescriptorPool, FileDescriptor, MessageDescriptor};
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::strings::decode_base64;
+use crate::functions::strings::{decode_base64, encode_base64};
 use crate::options::did_you_mean;
 use crate::schema_registry::RegisteredSchema;
 
@@ -15,8 +16,26 @@ use crate::schema_registry::RegisteredSchema;
 const FILE: &str = "schema.proto";
 
 /// A set of descriptors: what `protoc --include_imports --descriptor_set_out` writes.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct ProtobufDescriptors(Vec<u8>);
+
+/// As they travel: in Base64.
+impl From<ProtobufDescriptors> for String {
+    fn from(descriptors: ProtobufDescriptors) -> Self {
+        encode_base64(&descriptors.0)
+    }
+}
+
+impl TryFrom<String> for ProtobufDescriptors {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        decode_base64(&text)
+            .map(Self)
+            .ok_or("descriptors that are no Base64")
+    }
+}
 
 impl fmt::Debug for ProtobufDescriptors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,10 +64,6 @@ impl ProtobufDescriptors {
             .with_source(error)
         })?;
         Ok(Self(bytes))
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
     }
 
     pub(super) fn pool(&self) -> Result<DescriptorPool> {

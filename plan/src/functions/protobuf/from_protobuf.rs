@@ -87,8 +87,8 @@ impl FromProtobuf {
         &self.message
     }
 
-    pub(in crate::functions) fn descriptors(&self) -> &[u8] {
-        self.descriptors.bytes()
+    pub(in crate::functions) fn descriptors(&self) -> &ProtobufDescriptors {
+        &self.descriptors
     }
 
     pub(in crate::functions) fn options(&self) -> &[(String, String)] {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use arrow::datatypes::DataType;
 use datafusion::common::DataFusionError;
-use prost_reflect::FileDescriptor;
+use prost_reflect::{FileDescriptor, MessageDescriptor};
 
 use crate::error::{Error, Result};
 use crate::functions::avro::AvroDecoder;
@@ -14,6 +14,7 @@ use crate::functions::decode::{Bad, Decoded};
 use crate::functions::json_schema::{JsonDecoder, JsonType, check as check_json};
 use crate::functions::protobuf::{
     MessageOptions, MessageType, ProtobufDecoder, check, file_of, message_at, message_named,
+    write_varint, zigzag,
 };
 use crate::options::Options;
 use crate::schema_registry::{RegisteredSchema, SchemaType};
@@ -41,7 +42,7 @@ impl Reader {
             SchemaType::Protobuf => {
                 let file = file_of(schema)?;
                 let message = match options.get(super::from_registry::MESSAGE_NAME.key) {
-                    Some(name) => message_named(file.parent_pool(), name)?,
+                    Some(name) => own_message(&file, name)?,
                     None => message_at(&file, &[0]).ok_or_else(|| {
                         Error::invalid_argument("the Protobuf schema has no message")
                     })?,
@@ -80,6 +81,18 @@ impl Reader {
             }
             (_, other) => Err(format!("its schema is of type {other}")),
         }
+    }
+}
+
+/// A message of the file itself: records say by its indexes which it is.
+fn own_message(file: &FileDescriptor, name: &str) -> Result<MessageDescriptor> {
+    let found = message_named(file.parent_pool(), name)?;
+    match found.parent_file() == *file {
+        true => Ok(found),
+        false => Err(Error::invalid_argument(format!(
+            "message {name:?} is in {:?}, which the schema imports, and not in the schema itself",
+            found.parent_file().name()
+        ))),
     }
 }
 
@@ -200,4 +213,26 @@ fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
         }
     }
     None
+}
+
+/// What [`indexes`] reads, for `message`.
+pub(super) fn header_of_message(message: &MessageDescriptor) -> Vec<u8> {
+    // The path is of field numbers of descriptors and indexes, in turns.
+    let path: Vec<i64> = message
+        .path()
+        .iter()
+        .skip(1)
+        .step_by(2)
+        .map(|index| i64::from(*index))
+        .collect();
+    let mut header = Vec::new();
+    if path == [0] {
+        header.push(0);
+        return header;
+    }
+    let count = i64::try_from(path.len()).unwrap_or(i64::MAX);
+    for value in std::iter::once(count).chain(path) {
+        write_varint(zigzag(value), &mut header);
+    }
+    header
 }
