@@ -208,6 +208,11 @@ impl MemoryPool for FairPool {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
+
+    use arrow::array::RecordBatch;
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use datafusion::prelude::{SessionConfig, SessionContext};
 
     use super::*;
 
@@ -249,5 +254,53 @@ mod tests {
         rows.try_grow(15).unwrap();
         drop(rows);
         assert_eq!(pool.reserved(), 100);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_two_inputs_write_between_partitions_at_once_is_waited_for_by_no_query() {
+        // Each row is a group, and its rows between partitions do not fit.
+        let query = "select g, count(distinct id) as n from (
+                select value % 50 as g, 'a text that is longer than a view ' || value as id from generate_series(1, 40000) as t(value)
+            ) group by g";
+        for attempt in 0..12 {
+            let runtime =
+                RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairPool::new(8 << 20)));
+            let mut config = SessionConfig::new()
+                .with_target_partitions(2)
+                .with_batch_size(64);
+            set_spilling(config.options_mut(), Some(8 << 20)).unwrap();
+            let runtime = runtime.build_arc().unwrap();
+            let context = SessionContext::new_with_config_rt(config, runtime);
+            let rows = async { context.sql(query).await?.collect().await };
+            let rows = tokio::time::timeout(Duration::from_secs(60), rows).await;
+            let rows = rows
+                .unwrap_or_else(|_| panic!("attempt {attempt} hangs"))
+                .unwrap();
+            assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 50);
+        }
+    }
+
+    #[test]
+    fn who_has_nothing_gets_its_first_batch_and_who_has_some_leaves_a_quarter() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(FairPool::new(120));
+        let spilling = |name: &str| {
+            MemoryConsumer::new(name)
+                .with_can_spill(true)
+                .register(&pool)
+        };
+        let sorts = ["a", "b", "c", "d"].map(spilling);
+        sorts[0].try_grow(20).unwrap();
+        // Its share is 30.
+        sorts[0].try_grow(11).unwrap_err();
+        // One batch may be more, while there is room.
+        sorts[1].try_grow(60).unwrap();
+        sorts[2].try_grow(41).unwrap_err();
+        sorts[2].try_grow(10).unwrap();
+        // 90 of 120 are taken.
+        sorts[2].try_grow(1).unwrap_err();
+        let join = MemoryConsumer::new("SMJStream[0]").register(&pool);
+        join.try_grow(1).unwrap_err();
+        sorts[3].try_grow(30).unwrap();
+        assert_eq!(pool.reserved(), 120);
     }
 }
