@@ -104,12 +104,11 @@ impl FairPool {
         )))
     }
 
-    /// An even share for each merge, and one for all else; but more than a sort reserves: less would end those that have
-    /// not spilled.
+    /// An even share of the quarter for each merge; but more than a sort reserves: less would end those that have not spilled.
     fn merge_bytes_max(&self) -> usize {
-        let shares = self.merges.load(Ordering::Relaxed) + 1;
+        let merges = self.merges.load(Ordering::Relaxed).max(1);
         let least = sort_reservation_bytes(self.bytes) / 5 * 8;
-        (self.bytes / shares).max(least)
+        (self.bytes / 4 / merges).max(least)
     }
 }
 
@@ -225,18 +224,18 @@ mod tests {
 
     #[test]
     fn merge_gets_its_share_and_leaves_the_others_theirs() {
-        let pool: Arc<dyn MemoryPool> = Arc::new(FairPool::new(90 << 20));
+        let pool: Arc<dyn MemoryPool> = Arc::new(FairPool::new(80 << 20));
         let merge =
             |partition: usize| MemoryConsumer::new(format!("{MERGE}[{partition}]")).register(&pool);
         let (first, second) = (merge(0), merge(1));
-        assert!(first.try_grow(31 << 20).is_err());
-        first.try_grow(30 << 20).unwrap();
-        second.try_grow(30 << 20).unwrap();
+        assert!(first.try_grow(11 << 20).is_err());
+        first.try_grow(10 << 20).unwrap();
+        second.try_grow(10 << 20).unwrap();
         let other = MemoryConsumer::new("Aggregate").register(&pool);
-        other.try_grow(30 << 20).unwrap();
+        other.try_grow(60 << 20).unwrap();
         drop((second, other));
-        // One merge less: half is its.
-        first.try_grow(15 << 20).unwrap();
+        // One merge less: the quarter is its.
+        first.try_grow(10 << 20).unwrap();
         assert!(first.try_grow(1).is_err());
     }
 

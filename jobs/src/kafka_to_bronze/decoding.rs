@@ -277,10 +277,9 @@ impl Decoding {
                 let schema = parse_schema(text).map_err(named)?;
                 let mut required = Vec::new();
                 not_null(schema.fields(), &[], &mut required)?;
-                let text_value = value.try_cast("string")?;
                 let decoded = match format {
-                    Some(Format::Csv) => from_csv(text_value, text, options),
-                    _ => from_json(text_value, text, options),
+                    Some(Format::Csv) => from_csv(value, text, options),
+                    _ => from_json(value, text, options),
                 };
                 Ok((decoded.map_err(named)?, required))
             }
@@ -294,10 +293,6 @@ impl Decoding {
                 .fold(col(DECODED), |value, name| value.get_field(name))
         };
         let mut reasons = vec![col(DECODED).get_field(ERROR)];
-        if let (Schema::Text(_), Some(Format::Json | Format::Csv)) = (&self.schema, self.format) {
-            let text = col("value").try_cast("string")?;
-            reasons.push(when(text.is_null(), lit("the value is not UTF-8")).end()?);
-        }
         let nothing = lit("the value holds no record: it is blank, or null");
         reasons.push(when(col(DECODED).is_null(), nothing).end()?);
         for path in required {

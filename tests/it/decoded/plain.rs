@@ -66,7 +66,7 @@ async fn plain_json_of_python_producers_fits_its_schema_or_is_a_letter() {
         1,
         "{letters:?}"
     );
-    assert_eq!(saying("not UTF-8"), 1, "{letters:?}");
+    assert_eq!(saying("no UTF-8"), 1, "{letters:?}");
     assert_eq!(saying("blank"), 2, "{letters:?}");
     assert_eq!(saying("no JSON, at byte"), 1, "{letters:?}");
 
