@@ -5,7 +5,8 @@
 //! rows, then has none left to go on with, and the query fails. Given less, a merge takes fewer runs at a time.
 //!
 //! What can spill and has nothing yet is given its first batch while the pool as a whole has room, be it more than its share: it has nothing
-//! to spill, and would fail. For that, and for merges, a quarter of the pool is not given to what could spill instead.
+//! to spill, and would fail. Where rows are merged, half of the pool is for merges, and for those first batches: a sort that has not spilled
+//! reserves what it holds once more while it merges it, and cannot spill any longer.
 //!
 //! Rows between the partitions of one process have memory of their own, a quarter as much again, so that they wait on disk only where many
 //! do: of a pool that sorts and aggregations have filled, they would get nothing. `RepartitionExec` of DataFusion 55 can wait forever for
@@ -64,6 +65,8 @@ pub struct FairPool {
     /// Held while what [`FairSpillPool`] refused is given after all.
     exceptions: Mutex<()>,
     merges: AtomicUsize,
+    /// What can spill, but for exchanges.
+    spilling: AtomicUsize,
 }
 
 impl FairPool {
@@ -76,6 +79,7 @@ impl FairPool {
             bytes,
             exceptions: Mutex::new(()),
             merges: AtomicUsize::new(0),
+            spilling: AtomicUsize::new(0),
         }
     }
 
@@ -86,30 +90,45 @@ impl FairPool {
         }
     }
 
-    /// More for one that can spill what it has: a quarter of the pool stays free for merges, and for who has nothing yet.
+    /// More for one that can spill what it has. Where rows are merged, that is from one half of the pool, and an even share of it.
     fn grow_spilling(
         &self,
         reservation: &MemoryReservation,
         additional: usize,
     ) -> Result<(), DataFusionError> {
+        let merges = self.merges.load(Ordering::Relaxed);
+        let consumer = reservation.consumer();
+        let shares = self.spilling.load(Ordering::Relaxed).max(1);
+        let half = self.bytes / 2;
+        let size = reservation.size().saturating_add(additional);
+        let own = match consumer.can_spill() {
+            true => half / shares,
+            false => half,
+        };
         let all = self.pool.reserved().saturating_add(additional);
-        let most = self.bytes - self.bytes / 4;
-        if all <= most {
+        let merging = merges.saturating_mul(sort_reservation_bytes(self.bytes));
+        if merges == 0 || (size <= own && all <= half.saturating_add(merging).min(self.bytes)) {
             return self.pool.try_grow(reservation, additional);
         }
         Err(DataFusionError::ResourcesExhausted(format!(
-            "{} has {} bytes and asks for {additional} more; with them, {all} bytes are reserved, of which {most} are for what can spill",
-            reservation.consumer().name(),
+            "{} has {} bytes and asks for {additional} more; its share is {own}, and {all} bytes would be reserved",
+            consumer.name(),
             reservation.size()
         )))
     }
 
-    /// An even share of the quarter for each merge; but more than a sort reserves: less would end those that have not spilled.
+    /// An even share of the other half for each merge: what a sort holds, which it merges if it has not spilled, needs no more. At least
+    /// what a sort reserves for it, and a bit.
     fn merge_bytes_max(&self) -> usize {
         let merges = self.merges.load(Ordering::Relaxed).max(1);
         let least = sort_reservation_bytes(self.bytes) / 5 * 8;
-        (self.bytes / 4 / merges).max(least)
+        (self.bytes / 2 / merges).max(least)
     }
+}
+
+/// Whether it is one of those that share the pool evenly.
+fn shares(consumer: &MemoryConsumer) -> bool {
+    consumer.can_spill() && !is_exchange(consumer)
 }
 
 fn is_exchange(consumer: &MemoryConsumer) -> bool {
@@ -134,12 +153,16 @@ impl MemoryPool for FairPool {
     fn register(&self, consumer: &MemoryConsumer) {
         self.merges
             .fetch_add(usize::from(is_merge(consumer)), Ordering::Relaxed);
+        self.spilling
+            .fetch_add(usize::from(shares(consumer)), Ordering::Relaxed);
         self.pool_of(consumer).register(consumer);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         self.merges
             .fetch_sub(usize::from(is_merge(consumer)), Ordering::Relaxed);
+        self.spilling
+            .fetch_sub(usize::from(shares(consumer)), Ordering::Relaxed);
         self.pool_of(consumer).unregister(consumer);
     }
 
@@ -228,14 +251,14 @@ mod tests {
         let merge =
             |partition: usize| MemoryConsumer::new(format!("{MERGE}[{partition}]")).register(&pool);
         let (first, second) = (merge(0), merge(1));
-        assert!(first.try_grow(11 << 20).is_err());
-        first.try_grow(10 << 20).unwrap();
-        second.try_grow(10 << 20).unwrap();
+        assert!(first.try_grow(21 << 20).is_err());
+        first.try_grow(20 << 20).unwrap();
+        second.try_grow(20 << 20).unwrap();
         let other = MemoryConsumer::new("Aggregate").register(&pool);
-        other.try_grow(60 << 20).unwrap();
+        other.try_grow(40 << 20).unwrap();
         drop((second, other));
-        // One merge less: the quarter is its.
-        first.try_grow(10 << 20).unwrap();
+        // One merge less: the half is its.
+        first.try_grow(20 << 20).unwrap();
         assert!(first.try_grow(1).is_err());
     }
 
@@ -280,26 +303,30 @@ mod tests {
     }
 
     #[test]
-    fn who_has_nothing_gets_its_first_batch_and_who_has_some_leaves_a_quarter() {
-        let pool: Arc<dyn MemoryPool> = Arc::new(FairPool::new(120));
+    fn who_has_nothing_gets_its_first_batch_and_who_has_some_leaves_half_to_merges() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(FairPool::new(160 << 20));
         let spilling = |name: &str| {
-            MemoryConsumer::new(name)
-                .with_can_spill(true)
-                .register(&pool)
+            let consumer = MemoryConsumer::new(name).with_can_spill(true);
+            consumer.register(&pool)
         };
         let sorts = ["a", "b", "c", "d"].map(spilling);
-        sorts[0].try_grow(20).unwrap();
-        // Its share is 30.
-        sorts[0].try_grow(11).unwrap_err();
+        sorts[0].try_grow(10 << 20).unwrap();
+        // A fourth of all, where nothing is merged.
+        sorts[0].try_grow(30 << 20).unwrap();
+        sorts[0].try_grow(1).unwrap_err();
+        sorts[0].shrink(30 << 20);
+        let merge = MemoryConsumer::new(format!("{MERGE}[0]")).register(&pool);
+        sorts[0].try_grow(10 << 20).unwrap();
+        sorts[0].try_grow(1).unwrap_err();
         // One batch may be more, while there is room.
-        sorts[1].try_grow(60).unwrap();
-        sorts[2].try_grow(41).unwrap_err();
-        sorts[2].try_grow(10).unwrap();
-        // 90 of 120 are taken.
-        sorts[2].try_grow(1).unwrap_err();
+        sorts[1].try_grow(60 << 20).unwrap();
+        sorts[1].try_grow(1).unwrap_err();
+        // 80 of the half, and of what the merge has reserved, are taken.
         let join = MemoryConsumer::new("SMJStream[0]").register(&pool);
-        join.try_grow(1).unwrap_err();
-        sorts[3].try_grow(30).unwrap();
-        assert_eq!(pool.reserved(), 120);
+        join.try_grow(6 << 20).unwrap_err();
+        join.try_grow(5 << 20).unwrap();
+        merge.try_grow(70 << 20).unwrap();
+        sorts[2].try_grow(6 << 20).unwrap_err();
+        sorts[2].try_grow(5 << 20).unwrap();
     }
 }
