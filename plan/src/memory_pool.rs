@@ -90,28 +90,32 @@ impl FairPool {
         }
     }
 
-    /// More for one that can spill what it has. Where rows are merged, that is from one half of the pool, and an even share of it.
+    /// More for one that can spill what it has. Where rows are merged, that is an even share of one half of the pool; a join has what nobody
+    /// else has taken of the half.
     fn grow_spilling(
         &self,
         reservation: &MemoryReservation,
         additional: usize,
     ) -> Result<(), DataFusionError> {
-        let merges = self.merges.load(Ordering::Relaxed);
         let consumer = reservation.consumer();
-        let shares = self.spilling.load(Ordering::Relaxed).max(1);
+        let merges = self.merges.load(Ordering::Relaxed);
         let half = self.bytes / 2;
-        let size = reservation.size().saturating_add(additional);
-        let own = match consumer.can_spill() {
-            true => half / shares,
-            false => half,
+        let (has, share) = match consumer.can_spill() {
+            true => {
+                let shares = self.spilling.load(Ordering::Relaxed).max(1);
+                (reservation.size(), half / shares)
+            }
+            false => {
+                let reserved = sort_reservation_bytes(self.bytes).saturating_mul(merges);
+                let share = half.saturating_add(reserved).min(self.bytes);
+                (self.pool.reserved(), share)
+            }
         };
-        let all = self.pool.reserved().saturating_add(additional);
-        let merging = merges.saturating_mul(sort_reservation_bytes(self.bytes));
-        if merges == 0 || (size <= own && all <= half.saturating_add(merging).min(self.bytes)) {
+        if merges == 0 || has.saturating_add(additional) <= share {
             return self.pool.try_grow(reservation, additional);
         }
         Err(DataFusionError::ResourcesExhausted(format!(
-            "{} has {} bytes and asks for {additional} more; its share is {own}, and {all} bytes would be reserved",
+            "{} has {} bytes and asks for {additional} more; with them, {share} may be reserved, and {has} are",
             consumer.name(),
             reservation.size()
         )))
