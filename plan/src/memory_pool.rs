@@ -330,7 +330,8 @@ mod tests {
         join.try_grow(6 << 20).unwrap_err();
         join.try_grow(5 << 20).unwrap();
         merge.try_grow(70 << 20).unwrap();
-        sorts[2].try_grow(6 << 20).unwrap_err();
+        // More than its share, of a pool that has no room.
+        sorts[2].try_grow(22 << 20).unwrap_err();
         sorts[2].try_grow(5 << 20).unwrap();
     }
 }
