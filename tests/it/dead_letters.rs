@@ -21,6 +21,16 @@ use weir_tests::python::Python;
 /// A run that has to end by itself ends within this.
 const RUN_WITHIN: Duration = Duration::from_secs(120);
 
+/// The steps of a batch with dead letters at which a process can be killed.
+pub(crate) const STEPS: [&str; 6] = [
+    "offsets_logged",
+    "mid_write",
+    "prepared",
+    "dead_letters_committed",
+    "sink_committed",
+    "closed",
+];
+
 /// One way to run the program `accounts` of `weir-test-node`; each `start` is a new process.
 #[derive(Debug, Clone)]
 struct Accounts {

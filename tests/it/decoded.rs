@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use weir_tests::files::TempLake;
 use weir_tests::kafka::Broker;
 use weir_tests::python::{Python, python_or_skip};
-use weir_tests::schema_registry::{Clients, SchemaRegistry, clients_or_skip};
+use weir_tests::schema_registry::{Clients, SchemaRegistry, clients_and_registry_or_skip};
 
 use crate::bronze::{Bronze, total};
 
@@ -31,11 +31,12 @@ struct Parts {
 
 impl Parts {
     async fn or_skip() -> Option<Self> {
+        let (broker, clients, registry) = clients_and_registry_or_skip().await?;
         Some(Self {
-            broker: weir_tests::kafka::broker_or_skip().await?,
+            broker,
             python: python_or_skip().await?,
-            clients: clients_or_skip().await?,
-            registry: SchemaRegistry::start_or_skip().await?,
+            clients,
+            registry,
             lake: TempLake::new(),
         })
     }

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::cache;
 use crate::certificates::Certificate;
 use crate::environment;
-use crate::kafka::Broker;
+use crate::kafka::{Broker, broker_or_skip};
 use crate::process::{self, Finished, Process, blocking};
 use crate::requirements::{Unavailable, require_or_skip, require_program, support};
 
@@ -248,6 +248,13 @@ impl Clients {
 pub async fn clients_or_skip() -> Option<Clients> {
     let found = blocking(|| environment::python(&support("python/clients.txt"))).await;
     require_or_skip(found.map(|interpreter| Clients { interpreter }))
+}
+
+/// What tests of records that other programs write need: a broker, the programs, and a registry of their own.
+pub async fn clients_and_registry_or_skip() -> Option<(&'static Broker, Clients, SchemaRegistry)> {
+    let broker = broker_or_skip().await?;
+    let clients = clients_or_skip().await?;
+    Some((broker, clients, SchemaRegistry::start_or_skip().await?))
 }
 
 /// What a mock does with a request.

@@ -8,7 +8,7 @@ use weir_tests::files::{TempLake, files_under};
 use weir_tests::kafka::{Record, broker_or_skip};
 use weir_tests::python::{Offsets, python_or_skip};
 
-use super::{Accounts, RUN_WITHIN, broken, good, letters_of, places, renamed};
+use super::{Accounts, RUN_WITHIN, STEPS, broken, good, letters_of, places, renamed};
 
 const PARTITIONS: i32 = 4;
 const RECORDS: usize = 60_000;
@@ -57,14 +57,7 @@ async fn kills_leave_each_record_in_one_place(
     let letters = python.watch_versions(&job.letters, Offsets::Distinct).await;
 
     // Each step once: what it leaves is where the next start begins.
-    for step in [
-        "offsets_logged",
-        "mid_write",
-        "prepared",
-        "dead_letters_committed",
-        "sink_committed",
-        "closed",
-    ] {
+    for step in STEPS {
         // The first file of a batch may be one of letters.
         let killed = small.clone().killed_at(step, lake.path());
         let killed = killed.start().wait(RUN_WITHIN).await;

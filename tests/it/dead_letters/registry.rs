@@ -5,9 +5,9 @@ use weir::prelude::*;
 use weir::quality::{Action, Expectation, Expectations};
 use weir::{RegisteredSchema, SchemaType};
 use weir_tests::files::TempLake;
-use weir_tests::kafka::{Record, broker_or_skip};
+use weir_tests::kafka::Record;
 use weir_tests::python::python_or_skip;
-use weir_tests::schema_registry::{SchemaRegistry, clients_or_skip};
+use weir_tests::schema_registry::clients_and_registry_or_skip;
 
 use super::places;
 
@@ -22,16 +22,10 @@ fn account(balance: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_of_a_renamed_field_are_dead_letters_with_the_decoders_reason() {
-    let Some(broker) = broker_or_skip().await else {
+    let Some((broker, clients, registry)) = clients_and_registry_or_skip().await else {
         return;
     };
     let Some(python) = python_or_skip().await else {
-        return;
-    };
-    let Some(clients) = clients_or_skip().await else {
-        return;
-    };
-    let Some(registry) = SchemaRegistry::start_or_skip().await else {
         return;
     };
     let topic = broker.new_topic("registry.letters", 1).await;

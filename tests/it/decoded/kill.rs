@@ -11,7 +11,7 @@ use weir_tests::python::Offsets;
 
 use super::{Parts, avro, avro_renamed, avro_v1, avro_v2, expect_closed, first, renamed, second};
 use crate::bronze::{Bronze, RUN_WITHIN};
-use crate::dead_letters::letters_of;
+use crate::dead_letters::{STEPS, letters_of};
 
 const PARTITIONS: i32 = 4;
 const CHUNKS: usize = 24;
@@ -66,14 +66,7 @@ async fn kills_leave_each_record_in_one_place(master: &str, executors: usize, ki
     let letters = letters.await;
 
     // Each step once: what it leaves is where the next start begins.
-    for step in [
-        "offsets_logged",
-        "mid_write",
-        "prepared",
-        "dead_letters_committed",
-        "sink_committed",
-        "closed",
-    ] {
+    for step in STEPS {
         let killed = small
             .clone()
             .fault("kill", step)

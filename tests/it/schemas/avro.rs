@@ -6,7 +6,7 @@ use weir::{ErrorKind, RegisteredSchema, SchemaType};
 use weir_tests::files::TempLake;
 use weir_tests::kafka::{Record, broker_or_skip};
 use weir_tests::python::python_or_skip;
-use weir_tests::schema_registry::{SchemaRegistry, clients_or_skip};
+use weir_tests::schema_registry::clients_and_registry_or_skip;
 
 use super::{PERMISSIVE, STRICT, builder, decode, error, records, session};
 
@@ -20,13 +20,7 @@ fn avro(schema: &Value) -> RegisteredSchema {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_of_every_version_are_read_as_the_readers_schema_here_and_on_executors() {
-    let Some(broker) = broker_or_skip().await else {
-        return;
-    };
-    let Some(clients) = clients_or_skip().await else {
-        return;
-    };
-    let Some(registry) = SchemaRegistry::start_or_skip().await else {
+    let Some((broker, clients, registry)) = clients_and_registry_or_skip().await else {
         return;
     };
     let topic = broker.new_topic("avro.versions", 1).await;
@@ -100,16 +94,10 @@ async fn records_of_every_version_are_read_as_the_readers_schema_here_and_on_exe
 
 #[tokio::test(flavor = "multi_thread")]
 async fn renamed_field_reaches_no_table_as_null_or_zero() {
-    let Some(broker) = broker_or_skip().await else {
+    let Some((broker, clients, registry)) = clients_and_registry_or_skip().await else {
         return;
     };
     let Some(python) = python_or_skip().await else {
-        return;
-    };
-    let Some(clients) = clients_or_skip().await else {
-        return;
-    };
-    let Some(registry) = SchemaRegistry::start_or_skip().await else {
         return;
     };
     let topic = broker.new_topic("avro.renamed", 1).await;
@@ -208,13 +196,7 @@ async fn renamed_field_reaches_no_table_as_null_or_zero() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_are_none_are_told_one_by_one() {
-    let Some(broker) = broker_or_skip().await else {
-        return;
-    };
-    let Some(clients) = clients_or_skip().await else {
-        return;
-    };
-    let Some(registry) = SchemaRegistry::start_or_skip().await else {
+    let Some((broker, clients, registry)) = clients_and_registry_or_skip().await else {
         return;
     };
     let topic = broker.new_topic("avro.bad", 1).await;
@@ -269,13 +251,7 @@ async fn records_that_are_none_are_told_one_by_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schema_of_500_fields_is_read_and_a_recursive_one_is_refused_by_name() {
-    let Some(broker) = broker_or_skip().await else {
-        return;
-    };
-    let Some(clients) = clients_or_skip().await else {
-        return;
-    };
-    let Some(registry) = SchemaRegistry::start_or_skip().await else {
+    let Some((broker, clients, registry)) = clients_and_registry_or_skip().await else {
         return;
     };
     let topic = broker.new_topic("avro.wide", 1).await;

@@ -7,7 +7,7 @@ use weir::datafusion::logical_expr::Expr;
 use weir::prelude::*;
 use weir::{DataFrame, ErrorKind, RegisteredSchema, SchemaType, SubjectVersion};
 use weir_tests::kafka::{Broker, Record, broker_or_skip};
-use weir_tests::schema_registry::{SchemaRegistry, clients_or_skip};
+use weir_tests::schema_registry::clients_and_registry_or_skip;
 
 use super::{STRICT, builder, decode, records};
 
@@ -90,13 +90,7 @@ fn file() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_of_every_format_are_read_by_other_programs_here_and_on_executors() {
-    let Some(broker) = broker_or_skip().await else {
-        return;
-    };
-    let Some(clients) = clients_or_skip().await else {
-        return;
-    };
-    let Some(registry) = SchemaRegistry::start_or_skip().await else {
+    let Some((broker, clients, registry)) = clients_and_registry_or_skip().await else {
         return;
     };
     let source = broker.new_topic("encode.source", 1).await;

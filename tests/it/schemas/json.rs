@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use weir::prelude::*;
 use weir::{RegisteredSchema, SchemaType};
 use weir_tests::kafka::{Record, broker_or_skip};
-use weir_tests::schema_registry::{SchemaRegistry, clients_or_skip};
+use weir_tests::schema_registry::clients_and_registry_or_skip;
 
 use super::{PERMISSIVE, STRICT, builder, decode, error, records};
 
@@ -14,13 +14,7 @@ fn account(properties: Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn json_of_every_version_is_read_as_the_readers_schema_here_and_on_executors() {
-    let Some(broker) = broker_or_skip().await else {
-        return;
-    };
-    let Some(clients) = clients_or_skip().await else {
-        return;
-    };
-    let Some(registry) = SchemaRegistry::start_or_skip().await else {
+    let Some((broker, clients, registry)) = clients_and_registry_or_skip().await else {
         return;
     };
     let topic = broker.new_topic("json.versions", 1).await;
