@@ -101,4 +101,45 @@ macro_rules! one_input {
     };
 }
 
+/// As [`one_input`], of nodes that give the rows of their input as they come: in its partitions, its order, and its numbers.
+macro_rules! same_rows {
+    () => {
+        fn properties(&self) -> &::std::sync::Arc<::datafusion::physical_plan::PlanProperties> {
+            self.input.properties()
+        }
+
+        fn maintains_input_order(&self) -> Vec<bool> {
+            vec![true]
+        }
+
+        fn cardinality_effect(
+            &self,
+        ) -> ::datafusion::physical_plan::execution_plan::CardinalityEffect {
+            ::datafusion::physical_plan::execution_plan::CardinalityEffect::Equal
+        }
+
+        fn child_stats_requests(
+            &self,
+            partition: Option<usize>,
+        ) -> Vec<::datafusion::physical_plan::statistics::ChildStats> {
+            vec![::datafusion::physical_plan::statistics::ChildStats::At(
+                partition,
+            )]
+        }
+
+        fn statistics_from_inputs(
+            &self,
+            inputs: &[::std::sync::Arc<::datafusion::common::Statistics>],
+            _args: &::datafusion::physical_plan::statistics::StatisticsArgs,
+        ) -> Result<
+            ::std::sync::Arc<::datafusion::common::Statistics>,
+            ::datafusion::common::DataFusionError,
+        > {
+            let schema = self.schema();
+            Ok($crate::one_input::statistics_of_input(inputs, &schema))
+        }
+    };
+}
+
 pub(crate) use one_input;
+pub(crate) use same_rows;

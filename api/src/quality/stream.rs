@@ -12,14 +12,8 @@ use weir_plan::{Error, Result};
 use super::expectation::{Action, Expectations};
 use crate::dataframe::DataFrame;
 
-/// A query's plan and its rules, as the runtime takes them.
-struct Contracted {
-    plan: LogicalPlan,
-    rules: Vec<LetterRule>,
-}
-
-/// `rows` with their last column [`LETTER`], and without `hidden` ones, which only the rules look at. `letters`: there is a place for dead
-/// letters, which keep their whole record.
+/// The plan of `rows` with their last column [`LETTER`], and without `hidden` ones, which only the rules look at. `letters`: there is a place for dead
+/// letters, which keep their whole record. With it, the rules as the runtime takes them.
 ///
 /// # Errors
 /// As [`Expectations::apply`]; `InvalidPlan` for a hidden column that is not there; `Unsupported` for rows whose record is not known.
@@ -28,7 +22,7 @@ fn contracted(
     rows: &DataFrame,
     hidden: &[String],
     letters: bool,
-) -> Result<Contracted> {
+) -> Result<(LogicalPlan, Vec<LetterRule>)> {
     rules.check(rows)?;
     let columns = rows.columns();
     for name in hidden {
@@ -79,7 +73,7 @@ fn contracted(
         .collect();
     kept.push(letter);
     let plan = LogicalPlanBuilder::from(plan).project(kept)?.build()?;
-    Ok(Contracted { plan, rules: specs })
+    Ok((plan, specs))
 }
 
 /// The rules of rows.
@@ -95,7 +89,7 @@ pub(crate) fn ruled(
     match rules {
         None => Ok((rows.plan().clone(), None)),
         Some(rules) => {
-            let Contracted { plan, rules } = contracted(&rules(rows)?, rows, hidden, letters)?;
+            let (plan, rules) = contracted(&rules(rows)?, rows, hidden, letters)?;
             Ok((plan, Some(rules)))
         }
     }

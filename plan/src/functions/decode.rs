@@ -12,7 +12,7 @@ use arrow::array::{
 use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{DataFusionError, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, Signature, TypeSignature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, Signature, Volatility};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OptionSpec, Options, did_you_mean};
@@ -184,12 +184,7 @@ pub(super) fn signature() -> Signature {
         DataType::LargeBinary,
         DataType::BinaryView,
     ];
-    Signature::one_of(
-        types
-            .map(|data_type| TypeSignature::Exact(vec![data_type]))
-            .to_vec(),
-        Volatility::Immutable,
-    )
+    Signature::uniform(1, types.to_vec(), Volatility::Immutable)
 }
 
 /// The function's result: the records of `argument` by `decode`, which is given those that are not null.

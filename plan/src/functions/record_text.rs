@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::expr::{Cast, TryCast};
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, ExprSchemable as _, Signature, TypeSignature, Volatility};
+use datafusion::logical_expr::{Expr, ExprSchemable as _, Signature, Volatility};
 
 /// A record's bytes, which are no text.
 #[derive(Debug, Clone, Copy)]
@@ -52,12 +52,7 @@ pub(super) fn signature() -> Signature {
         DataType::LargeBinary,
         DataType::BinaryView,
     ];
-    Signature::one_of(
-        types
-            .map(|data_type| TypeSignature::Exact(vec![data_type]))
-            .to_vec(),
-        Volatility::Immutable,
-    )
+    Signature::uniform(1, types.to_vec(), Volatility::Immutable)
 }
 
 /// `arguments`, each that is bytes cast to a string without the cast.

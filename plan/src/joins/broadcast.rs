@@ -4,15 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use datafusion::common::DataFusionError;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::{DataFusionError, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::TryStreamExt as _;
 use prost::Message;
 use weir_proto::nodes::BroadcastLimitNode;
@@ -20,7 +18,7 @@ use weir_proto::nodes::BroadcastLimitNode;
 use crate::codec::NodeCodec;
 use crate::error::{Error, ErrorKind, Result, causes};
 use crate::estimate::batch_bytes;
-use crate::one_input::{one_input, statistics_of_input};
+use crate::one_input::{one_input, same_rows};
 use crate::settings::BROADCAST_LIMIT;
 use crate::write_node::only_input;
 
@@ -75,14 +73,7 @@ impl DisplayAs for BroadcastLimitExec {
 
 impl ExecutionPlan for BroadcastLimitExec {
     one_input!("BroadcastLimitExec");
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
+    same_rows!();
 
     // Counted anew.
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
@@ -108,25 +99,9 @@ impl ExecutionPlan for BroadcastLimitExec {
         Ok(Box::pin(stream))
     }
 
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(
-        &self,
-        inputs: &[Arc<Statistics>],
-        _args: &StatisticsArgs,
-    ) -> Result<Arc<Statistics>, DataFusionError> {
-        Ok(statistics_of_input(inputs, &self.schema()))
-    }
-
     // It is in the way of nothing.
     fn supports_limit_pushdown(&self) -> bool {
         true
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::Equal
     }
 
     fn gather_filters_for_pushdown(

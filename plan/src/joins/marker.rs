@@ -3,17 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DataFusionError, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 
 use super::hint::JoinHint;
 use crate::error::Result;
-use crate::one_input::{one_input, statistics_of_input};
+use crate::one_input::{one_input, same_rows};
 
 /// Its input, hinted. Removed when the joins have been chosen: it is not sent to executors.
 #[derive(Debug)]
@@ -58,14 +57,7 @@ impl DisplayAs for HintedExec {
 
 impl ExecutionPlan for HintedExec {
     one_input!("HintedExec");
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
+    same_rows!();
 
     fn execute(
         &self,
@@ -73,17 +65,5 @@ impl ExecutionPlan for HintedExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
         self.input.execute(partition, context)
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(
-        &self,
-        inputs: &[Arc<Statistics>],
-        _args: &StatisticsArgs,
-    ) -> Result<Arc<Statistics>, DataFusionError> {
-        Ok(statistics_of_input(inputs, &self.schema()))
     }
 }
