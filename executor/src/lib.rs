@@ -7,6 +7,7 @@
 //! - an executor of a cluster leaves it only when none of the queries it was given to runs any longer,
 //!   or when it is told to hurry ([`belong`]).
 
+mod attempts;
 mod channels;
 mod connections;
 mod guard;
@@ -23,6 +24,6 @@ pub use connections::is_broken_connection;
 pub use membership::{Membership, belong};
 pub use server::{Announcement, Executor};
 pub use worker::{
-    DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SCHEMA_REGISTRY_SETTINGS_HEADER, SESSION_HEADER,
-    STORAGE_SETTINGS_HEADER, VERSION,
+    ATTEMPT_HEADER, DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SCHEMA_REGISTRY_SETTINGS_HEADER,
+    SESSION_HEADER, STORAGE_SETTINGS_HEADER, VERSION,
 };

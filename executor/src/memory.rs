@@ -38,6 +38,16 @@ impl SessionMemory {
     }
 }
 
+/// Ends when all that hold memory of `pool` now have let go of it, or after some seconds.
+pub(crate) async fn memory_released(pool: &dyn MemoryPool) {
+    match pool.downcast_ref::<SessionPool>() {
+        Some(session) => {
+            session.own.released().await;
+        }
+        None => weir_plan::memory_released(pool).await,
+    }
+}
+
 /// Takes from both pools, or from neither.
 #[derive(Debug)]
 struct SessionPool {

@@ -17,6 +17,7 @@ use weir_plan::schema_registry::RegistryOfSession;
 use weir_plan::settings::operator_memory_bytes;
 use weir_plan::{Error, TaskSlot, WeirCodec};
 
+use crate::attempts::Attempts;
 use crate::channels::Channels;
 use crate::guard::guarded;
 use crate::memory::SessionMemory;
@@ -32,6 +33,9 @@ pub const DATAFUSION_SETTINGS_HEADER: &str = "x-weir-datafusion-settings";
 /// The header of a task that holds the id of its session, random.
 pub const SESSION_HEADER: &str = "x-weir-session";
 
+/// The header of a task that holds the id, random, of an attempt at a query that follows one that ran out of memory.
+pub const ATTEMPT_HEADER: &str = "x-weir-attempt";
+
 /// The header of a task that holds the bytes that all tasks of its session together may take of the
 /// executor's memory, if there is such a limit.
 pub const MEMORY_HEADER: &str = "x-weir-session-memory";
@@ -46,6 +50,7 @@ pub const SCHEMA_REGISTRY_SETTINGS_HEADER: &str = "x-weir-schema-registry-settin
 /// A worker whose tasks share `runtime`, and `channels` to the other executors.
 pub(crate) fn worker(runtime: Arc<RuntimeEnv>, channels: Channels) -> Worker {
     let session = TaskSession {
+        attempts: Attempts::default(),
         channels,
         memory: SessionMemory::default(),
         stores: StoresOfSessions::default(),
@@ -57,6 +62,7 @@ pub(crate) fn worker(runtime: Arc<RuntimeEnv>, channels: Channels) -> Worker {
 }
 
 struct TaskSession {
+    attempts: Attempts,
     channels: Channels,
     memory: SessionMemory,
     stores: StoresOfSessions,
@@ -94,6 +100,10 @@ impl WorkerSessionBuilder for TaskSession {
             });
         }
         let runtime = builder.runtime_env().get_or_insert_default();
+        if let Some(attempt) = text(ATTEMPT_HEADER) {
+            let pool = runtime.memory_pool.as_ref();
+            self.attempts.begin(attempt, pool).await;
+        }
         let limit = runtime.memory_pool.memory_limit();
         let config = builder.config().get_or_insert_default();
         let bytes = match limit {

@@ -9,30 +9,27 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray as _, MutableArrayData, RecordBatch, make_array};
 use arrow::datatypes::DataType;
+use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
-use datafusion::common::{DataFusionError, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
-    ReplaceChildrenOptions,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ReplaceChildrenOptions,
 };
 use futures::TryStreamExt as _;
 
 use crate::codec::NodeCodec;
 use crate::error::Result;
-use crate::one_input::{one_input, statistics_of_input};
+use crate::one_input::{one_input, same_rows};
 use crate::write_node::only_input;
 
 /// Sorts are given batches that hold no more than their rows: an extension of a session's configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct CompactSorts;
 
-/// `plan`, with the rows of each sort that takes all of them compact: those that go in, and, for the joins that buffer them, those that come
-/// out, which hold a part of every run that they were merged of.
+/// `plan`, with the rows of each sort compact: those that go in, and, for the joins that buffer them, those that come out, which hold a
+/// part of every run that they were merged of.
 ///
 /// # Errors
 /// DataFusion's, when a node does not take its input back.
@@ -43,14 +40,15 @@ pub(crate) fn compacted(
         let Some(sort) = plan.downcast_ref::<SortExec>() else {
             return Ok(Transformed::no(plan));
         };
-        // One that keeps the first few rows only is another node inside, which copies them.
-        if sort.fetch().is_some() {
-            return Ok(Transformed::no(plan));
-        }
         let input = Arc::new(CompactExec::new(Arc::clone(sort.input())));
+        // One that keeps the first few rows keeps the batches that they are in.
+        let few = sort.fetch().is_some();
         let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
         let sorted = Arc::clone(&plan).replace_children(vec![input], options)?;
-        Ok(Transformed::yes(Arc::new(CompactExec::new(sorted))))
+        Ok(Transformed::yes(match few {
+            true => sorted,
+            false => Arc::new(CompactExec::new(sorted)),
+        }))
     })?;
     Ok(plan.data)
 }
@@ -79,14 +77,7 @@ impl DisplayAs for CompactExec {
 
 impl ExecutionPlan for CompactExec {
     one_input!("CompactExec");
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
+    same_rows!();
 
     fn execute(
         &self,
@@ -97,22 +88,6 @@ impl ExecutionPlan for CompactExec {
         let compact = rows.and_then(|batch| std::future::ready(compact(&batch)));
         let stream = RecordBatchStreamAdapter::new(self.schema(), compact);
         Ok(Box::pin(stream))
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(
-        &self,
-        inputs: &[Arc<Statistics>],
-        _args: &StatisticsArgs,
-    ) -> Result<Arc<Statistics>, DataFusionError> {
-        Ok(statistics_of_input(inputs, &self.schema()))
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::Equal
     }
 }
 

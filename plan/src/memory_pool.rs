@@ -23,6 +23,8 @@ use datafusion::execution::memory_pool::{
     FairSpillPool, GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
 
+use crate::registered::{RELEASED_WITHIN, Registered};
+
 /// How the library names its merges of spilled rows.
 const MERGE: &str = "ExternalSorterMerge";
 
@@ -67,6 +69,7 @@ pub struct FairPool {
     merges: AtomicUsize,
     /// What can spill, but for exchanges.
     spilling: AtomicUsize,
+    registered: Registered,
 }
 
 impl FairPool {
@@ -80,7 +83,13 @@ impl FairPool {
             exceptions: Mutex::new(()),
             merges: AtomicUsize::new(0),
             spilling: AtomicUsize::new(0),
+            registered: Registered::default(),
         }
+    }
+
+    /// Ends when all that are registered now are gone, or after five seconds. Whether they are.
+    pub fn released(&self) -> impl Future<Output = bool> + Send + use<> {
+        self.registered.released(RELEASED_WITHIN)
     }
 
     fn pool_of(&self, consumer: &MemoryConsumer) -> &dyn MemoryPool {
@@ -160,6 +169,7 @@ impl MemoryPool for FairPool {
         self.spilling
             .fetch_add(usize::from(shares(consumer)), Ordering::Relaxed);
         self.pool_of(consumer).register(consumer);
+        self.registered.add(consumer);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
@@ -168,6 +178,7 @@ impl MemoryPool for FairPool {
         self.spilling
             .fetch_sub(usize::from(shares(consumer)), Ordering::Relaxed);
         self.pool_of(consumer).unregister(consumer);
+        self.registered.remove(consumer);
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {

@@ -18,7 +18,7 @@ use super::topics::{Topic, Topics};
 const RULES: &str = "checks:
   - {name: has_value, type: not_null, column: message_value}
   - {name: has_time, type: not_null, column: kafka_timestamp}
-  - {name: is_object, type: sql, predicate: starts_with(message_value, '{')}
+  - {name: is_object, type: sql, predicate: \"starts_with(message_value, '{')\"}
 ";
 
 /// The runs of each peer over one topic.

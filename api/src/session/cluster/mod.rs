@@ -26,5 +26,5 @@ pub use executors::ExecutorAddress;
 pub(super) use executors::Executors;
 pub(super) use local::start_local;
 pub(crate) use metrics::with_task_metrics;
-pub(super) use planning::{distribute, set_batch_rows};
+pub(super) use planning::{begin_when_memory_is_released, distribute, set_batch_rows};
 pub(super) use recovery::complete;

@@ -12,8 +12,8 @@ use http::{HeaderMap, HeaderValue};
 use url::Host;
 use weir_connectors::node_codecs;
 use weir_executor::{
-    DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SCHEMA_REGISTRY_SETTINGS_HEADER, SESSION_HEADER,
-    STORAGE_SETTINGS_HEADER,
+    ATTEMPT_HEADER, DATAFUSION_SETTINGS_HEADER, MEMORY_HEADER, SCHEMA_REGISTRY_SETTINGS_HEADER,
+    SESSION_HEADER, STORAGE_SETTINGS_HEADER,
 };
 use weir_plan::settings::{
     IoCompression, MAX_PARTITION_BYTES, SCHEMA_REGISTRY_PREFIX, STORAGE_PREFIX,
@@ -30,11 +30,11 @@ use super::whole::keep_whole;
 /// library has twice as much for each.
 const BUFFERED_BYTES: usize = 32 << 20;
 
-/// The setting that says how many rows a batch has at most.
-const BATCH_ROWS: &str = "datafusion.execution.batch_size";
-
 /// From one executor.
 const BUFFERED_BYTES_MIN: usize = 4 << 20;
+
+/// The setting that says how many rows a batch has at most.
+const BATCH_ROWS: &str = "datafusion.execution.batch_size";
 
 /// Distributes the plans of the session that `builder`, which has its planner, builds.
 pub(crate) fn distribute(
@@ -88,12 +88,39 @@ struct TaskHeaders(HeaderMap);
 pub(in crate::session) fn set_batch_rows(config: &mut SessionConfig, rows: usize) -> Result<()> {
     let options = config.options_mut();
     options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
+    change_headers(config, |headers| with_batch_rows(headers, rows))
+}
+
+/// Makes tasks wait, before they begin, until those that run now have let go of their memory. For an attempt at a query after one that ran
+/// out of it.
+///
+/// # Errors
+/// `Internal`, which is not to be expected.
+pub(in crate::session) fn begin_when_memory_is_released(config: &mut SessionConfig) -> Result<()> {
+    change_headers(config, |mut headers| {
+        headers.insert(ATTEMPT_HEADER, random_id()?);
+        Ok(headers)
+    })
+}
+
+/// Changes the headers of tasks, if plans are distributed.
+fn change_headers(
+    config: &mut SessionConfig,
+    change: impl FnOnce(HeaderMap) -> Result<HeaderMap>,
+) -> Result<()> {
     let Some(headers) = config.get_extension::<TaskHeaders>() else {
         return Ok(());
     };
-    let headers = with_batch_rows(headers.0.clone(), rows)?;
-    config.set_distributed_passthrough_headers(headers)?;
+    let headers = change(headers.0.clone())?;
+    config.set_distributed_passthrough_headers(headers.clone())?;
+    config.set_extension(Arc::new(TaskHeaders(headers)));
     Ok(())
+}
+
+fn random_id() -> Result<HeaderValue> {
+    let id = uuid::Uuid::new_v4().to_string();
+    HeaderValue::from_str(&id)
+        .map_err(|error| Error::internal("an id is no header").with_source(error))
 }
 
 fn with_batch_rows(mut headers: HeaderMap, rows: usize) -> Result<HeaderMap> {
@@ -133,10 +160,7 @@ fn headers(settings: &Settings) -> Result<HeaderMap> {
         datafusion_header(&values.collect())?,
     );
     if let Some(bytes) = settings.executor_memory_bytes()? {
-        let session = uuid::Uuid::new_v4().to_string();
-        let session = HeaderValue::from_str(&session)
-            .map_err(|error| Error::internal("an id is no header").with_source(error))?;
-        headers.insert(SESSION_HEADER, session);
+        headers.insert(SESSION_HEADER, random_id()?);
         headers.insert(MEMORY_HEADER, HeaderValue::from(bytes));
     }
     if let Some(value) = secrets(STORAGE_PREFIX, settings.storage().collect())? {

@@ -8,9 +8,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
 use weir_plan::compact::CompactSorts;
 use weir_plan::joins::{NoBroadcasts, is_broadcast_too_large};
-use weir_plan::{Error, Result, causes};
+use weir_plan::{Error, Result, causes, memory_released};
 
-use crate::session::cluster::set_batch_rows;
+use crate::session::cluster::{begin_when_memory_is_released, set_batch_rows};
 
 /// How an attempt may join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +83,11 @@ impl Attempt {
         joins: Joins,
     ) -> Result<Self> {
         let mut state = state.clone();
+        if joins != Joins::Chosen {
+            // The attempt before may be ending still, here and on executors.
+            memory_released(state.runtime_env().memory_pool.as_ref()).await;
+            begin_when_memory_is_released(state.config_mut())?;
+        }
         let config = state.config_mut();
         if !joins.broadcasts() {
             config.set_extension(Arc::new(NoBroadcasts));
