@@ -17,6 +17,7 @@ mod plans;
 mod registries;
 mod server;
 mod stores;
+mod sweep;
 mod worker;
 
 pub use channels::Channels;

@@ -11,6 +11,7 @@ use weir_plan::Result;
 use weir_rpc::{Listener, Security, server};
 
 use crate::channels::Channels;
+use crate::sweep::sweep;
 use crate::worker::{VERSION, worker};
 
 /// What an executor tells whoever started it, as one JSON line on its stdout.
@@ -73,7 +74,12 @@ impl Executor {
     /// `Unavailable` when it can listen no longer.
     pub async fn serve(self, stopped: impl Future<Output = ()>) -> Result<()> {
         let worker = worker(self.runtime, Channels::new(self.security.clone()));
+        let swept = sweep(worker.clone());
         let services = server(&self.security)?.add_service(worker.into_worker_server());
-        self.listener.serve("the executor", services, stopped).await
+        let served = self.listener.serve("the executor", services, stopped);
+        tokio::select! {
+            served = served => served,
+            never = swept => match never {},
+        }
     }
 }
