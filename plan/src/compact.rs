@@ -28,8 +28,8 @@ use crate::write_node::only_input;
 #[derive(Debug, Clone, Copy)]
 pub struct CompactSorts;
 
-/// `plan`, with the rows of each sort compact: those that go in, and, for the joins that buffer them, those that come out, which hold a
-/// part of every run that they were merged of.
+/// `plan`, with the rows of each sort compact: those that go in, and, of sorts that keep all rows, those that come out, which hold a
+/// part of every run that they were merged of, and which joins buffer.
 ///
 /// # Errors
 /// DataFusion's, when a node does not take its input back.

@@ -4,9 +4,10 @@
 //! a consumer, and takes as many runs at once as it gets memory for: the sort of the next partition, which still takes
 //! rows, then has none left to go on with, and the query fails. Given less, a merge takes fewer runs at a time.
 //!
-//! An even share of a large pool is little where many could spill and one or two do: as long as enough is left for each of the others
+//! An even share of a large pool is little where many could spill and one or two do: as long as a part is free for each that could
 //! ([`KEPT_FOR_EACH`]), who asks is given more. An aggregation of 10 million groups, whose share was an eighth of half of 6 GB, spilled all of
-//! them while the other seven held next to nothing, and took five times as long.
+//! them while the other seven held next to nothing: the query took 3.7 s, and takes 1.1. A sort is given no more than its merge may have, which
+//! takes all that the sort holds, and fails if it does not get it.
 //!
 //! What can spill and has nothing yet is given its first batch while the pool as a whole has room, be it more than its share: it has nothing
 //! to spill, and would fail. Where rows are merged, half of the pool is for merges, and for those first batches: a sort that has not spilled
@@ -32,6 +33,12 @@ use crate::registered::{RELEASED_WITHIN, Registered};
 /// How the library names its merges of spilled rows.
 const MERGE: &str = "ExternalSorterMerge";
 
+/// How the library names the rows of a sort.
+const SORT: &str = "ExternalSorter[";
+
+/// How the library names an aggregation that sorts its groups when it spills.
+const SORTING_AGGREGATION: &str = "GroupedHashAggregateStream";
+
 /// What a sort reserves of a pool of `pool_bytes` for its merge before it has rows
 /// (`datafusion.execution.sort_spill_reservation_bytes`): the library's 10 MB, or less where the sorts of a query, a dozen
 /// and more, would reserve all there is.
@@ -56,8 +63,8 @@ pub fn set_spilling(
     Ok(())
 }
 
-/// What is left for each that can spill, and each merge, when one takes more than its share: enough for runs that are worth writing, and to
-/// merge a few dozen of them.
+/// What is free for each that can spill, and each merge, when one takes more than its share: enough for runs that are worth writing, and to
+/// merge a few dozen of them. Up to so much of its share, everybody gets.
 const KEPT_FOR_EACH: usize = 64 << 20;
 
 /// How the library names the rows that a join of sorted sides keeps, which it spills when it gets no more memory.
@@ -72,13 +79,11 @@ pub struct FairPool {
     pool: FairSpillPool,
     exchanges: GreedyMemoryPool,
     bytes: usize,
-    /// Held while what [`FairSpillPool`] refused is given after all.
-    exceptions: Mutex<()>,
     merges: AtomicUsize,
     /// What can spill, but for exchanges.
     spilling: AtomicUsize,
-    /// Bytes of those.
-    held: AtomicUsize,
+    /// Bytes of those. Locked while one of them is given more.
+    held: Mutex<usize>,
     registered: Registered,
 }
 
@@ -90,10 +95,9 @@ impl FairPool {
             pool: FairSpillPool::new(bytes),
             exchanges: GreedyMemoryPool::new(bytes / 4),
             bytes,
-            exceptions: Mutex::new(()),
             merges: AtomicUsize::new(0),
             spilling: AtomicUsize::new(0),
-            held: AtomicUsize::new(0),
+            held: Mutex::new(0),
             registered: Registered::default(),
         }
     }
@@ -117,11 +121,20 @@ impl FairPool {
         reservation: &MemoryReservation,
         additional: usize,
     ) -> Result<(), DataFusionError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        self.grow_beside(*held, reservation, additional)?;
+        *held += additional;
+        Ok(())
+    }
+
+    /// As [`Self::grow_spilling`], where those that can spill hold `held` bytes.
+    fn grow_beside(
+        &self,
+        held: usize,
+        reservation: &MemoryReservation,
+        additional: usize,
+    ) -> Result<(), DataFusionError> {
         let has = reservation.size();
-        let _one = self
-            .exceptions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         let taken = self.pool.reserved().saturating_add(additional);
         if has == 0 {
             return match self.pool.try_grow(reservation, additional) {
@@ -134,22 +147,40 @@ impl FairPool {
         }
         let merges = self.merges.load(Ordering::Relaxed);
         let spilling = self.spilling.load(Ordering::Relaxed).max(1);
-        if taken.saturating_add(KEPT_FOR_EACH.saturating_mul(spilling + merges)) <= self.bytes {
+        let wants = has.saturating_add(additional);
+        let kept = KEPT_FOR_EACH.saturating_mul(spilling + merges);
+        if taken.saturating_add(kept) <= self.bytes && wants <= self.most_beyond_share(reservation)
+        {
             self.pool.grow(reservation, additional);
             return Ok(());
         }
         let half = self.bytes / 2;
-        // What one was given beyond its share is not there for the others.
-        let together = self.bytes - KEPT_FOR_EACH.saturating_mul(merges).min(half);
-        let held = self.held.load(Ordering::Relaxed);
-        if held.saturating_add(additional) > together {
-            return Err(refused(reservation, additional, together, held));
-        }
-        let share = half / spilling;
-        if merges > 0 && has.saturating_add(additional) > share {
+        let share = match merges {
+            0 => self.bytes / spilling,
+            _ => half / spilling,
+        };
+        if merges > 0 && wants > share {
             return Err(refused(reservation, additional, share, has));
         }
+        // What one was given beyond its share is not there for the others.
+        let for_merges = KEPT_FOR_EACH.saturating_mul(merges).min(half);
+        let used = held.saturating_add(for_merges).saturating_add(additional);
+        let used = used.max(taken);
+        if used > self.bytes && wants > KEPT_FOR_EACH.min(share) {
+            return Err(refused(reservation, additional, self.bytes, used));
+        }
         self.pool.try_grow(reservation, additional)
+    }
+
+    /// What one may have that is given more than its share. A sort's rows are merged from memory, and one kind of aggregation sorts what it
+    /// holds before it spills: they fail if they do not get as much again.
+    fn most_beyond_share(&self, reservation: &MemoryReservation) -> usize {
+        let name = reservation.consumer().name();
+        match name {
+            _ if name.starts_with(SORT) => self.merge_bytes_max(),
+            _ if name.starts_with(SORTING_AGGREGATION) => 0,
+            _ => usize::MAX,
+        }
     }
 
     /// More for a join of sorted sides. Where rows are merged, that is what nobody else has taken of one half of the pool, and of what sorts
@@ -235,15 +266,17 @@ impl MemoryPool for FairPool {
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         let consumer = reservation.consumer();
-        let counted = additional * usize::from(shares(consumer));
-        self.held.fetch_add(counted, Ordering::Relaxed);
+        if shares(consumer) {
+            *self.held.lock().unwrap_or_else(PoisonError::into_inner) += additional;
+        }
         self.pool_of(consumer).grow(reservation, additional);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
         let consumer = reservation.consumer();
-        let counted = shrink * usize::from(shares(consumer));
-        self.held.fetch_sub(counted, Ordering::Relaxed);
+        if shares(consumer) {
+            *self.held.lock().unwrap_or_else(PoisonError::into_inner) -= shrink;
+        }
         self.pool_of(consumer).shrink(reservation, shrink);
     }
 
@@ -254,9 +287,7 @@ impl MemoryPool for FairPool {
     ) -> Result<(), DataFusionError> {
         let consumer = reservation.consumer();
         if shares(consumer) {
-            self.grow_spilling(reservation, additional)?;
-            self.held.fetch_add(additional, Ordering::Relaxed);
-            return Ok(());
+            return self.grow_spilling(reservation, additional);
         }
         if consumer.name().starts_with(SORTED_JOIN) {
             return self.grow_sorted_join(reservation, additional);
@@ -378,6 +409,24 @@ mod tests {
         merge.try_grow(64 << 20).unwrap();
         large.shrink(703 << 20);
         late.try_grow(300 << 20).unwrap();
+    }
+
+    #[test]
+    fn sort_takes_no_more_than_its_merge_may_have() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(FairPool::new(1 << 30));
+        let sorter = |at: usize| {
+            let sort = MemoryConsumer::new(format!("ExternalSorter[{at}]")).with_can_spill(true);
+            let merge = MemoryConsumer::new(format!("{MERGE}[{at}]"));
+            (sort.register(&pool), merge.register(&pool))
+        };
+        let [(sort, merge), _idle] = [0, 1].map(sorter);
+        let others =
+            ["a", "b", "c", "d"].map(|name| MemoryConsumer::new(name).with_can_spill(true));
+        let _others = others.map(|other| other.register(&pool));
+        sort.try_grow(1 << 20).unwrap();
+        sort.try_grow(255 << 20).unwrap();
+        sort.try_grow(1).unwrap_err();
+        merge.try_grow(256 << 20).unwrap();
     }
 
     #[test]

@@ -535,7 +535,7 @@ mod tests {
         let key = AUTO_BROADCAST_JOIN_THRESHOLD.key;
         assert_eq!(
             settings.auto_broadcast_join_threshold().unwrap(),
-            Some(1 << 20)
+            Some(10 << 20)
         );
         settings.set(key, "-1").unwrap();
         assert_eq!(settings.auto_broadcast_join_threshold().unwrap(), None);

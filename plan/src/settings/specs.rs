@@ -113,10 +113,10 @@ pub const DURABLE_EXCHANGE_THRESHOLD: SettingSpec = SettingSpec {
     doc: "on a cluster: rows of an aggregation or a join that are estimated to be at least as many bytes, and are shuffled again, are first kept in weir.checkpoint.dir, so that a lost executor costs no more than what came after; -1: never",
 };
 
-/// Spark's `spark.sql.autoBroadcastJoinThreshold`.
+/// Spark's `spark.sql.autoBroadcastJoinThreshold`, and its default, which is the fastest of those tried (docs/performance.md).
 pub const AUTO_BROADCAST_JOIN_THRESHOLD: SettingSpec = SettingSpec {
     key: "weir.sql.autoBroadcastJoinThreshold",
-    default: "1MB",
+    default: "10MB",
     doc: "a join sends the side that is estimated to be smaller than this, in bytes (of an eighth as many rows, where only those are known), to every task instead of shuffling both; -1: never",
 };
 

@@ -83,8 +83,8 @@ impl Attempt {
         joins: Joins,
     ) -> Result<Self> {
         let mut state = state.clone();
-        if joins != Joins::Chosen {
-            // The attempt before may be ending still, here and on executors.
+        if joins.sorts() {
+            // One before ran out of memory, and may be ending still, here and on executors.
             memory_released(state.runtime_env().memory_pool.as_ref()).await;
             begin_when_memory_is_released(state.config_mut())?;
         }
