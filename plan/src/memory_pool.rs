@@ -4,8 +4,8 @@
 //! a consumer, and takes as many runs at once as it gets memory for: the sort of the next partition, which still takes
 //! rows, then has none left to go on with, and the query fails. Given less, a merge takes fewer runs at a time.
 //!
-//! An even share of a large pool is little where many could spill and one or two do: as long as a part is free for each that could
-//! ([`KEPT_FOR_EACH`]), who asks is given more. An aggregation of 10 million groups, whose share was an eighth of half of 6 GB, spilled all of
+//! An even share of a large pool is little where many could spill and one or two do: as long as 64 MB are free for each that could,
+//! who asks is given more. An aggregation of 10 million groups, whose share was an eighth of half of 6 GB, spilled all of
 //! them while the other seven held next to nothing: the query took 3.7 s, and takes 1.1. A sort is given no more than its merge may have, which
 //! takes all that the sort holds, and fails if it does not get it.
 //!
