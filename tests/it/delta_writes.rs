@@ -9,7 +9,10 @@ use std::path::Path;
 use serde_json::Value;
 use weir::prelude::*;
 use weir::{DataFrame, DataFrameWriter};
-use weir_tests::python::Python;
+use weir_tests::files::TempLake;
+use weir_tests::python::{Python, python_or_skip};
+
+use crate::stream::session;
 
 /// Rows (day, id, name).
 async fn rows(session: &Session, values: &str) -> DataFrame {
@@ -29,6 +32,16 @@ async fn days(session: &Session, table: &str) {
         "('mon', 1, 'a'), ('mon', 2, 'b'), ('tue', 3, 'c'), ('tue', 4, 'd'), (null, 5, 'e')";
     let writer = writer(rows(session, values).await, SaveMode::ErrorIfExists);
     writer.partition_by(["day"]).save(table).await.unwrap();
+}
+
+/// What most of these tests need: the other reader, and a table of [`days`] in a lake, beside the session that wrote it.
+async fn days_or_skip() -> Option<(Python, TempLake, String, Session)> {
+    let python = python_or_skip().await?;
+    let lake = TempLake::new();
+    let table = lake.table_url("t");
+    let session = session().await;
+    days(&session, &table).await;
+    Some((python, lake, table, session))
 }
 
 fn replace(rows: DataFrame, predicate: &str) -> DataFrameWriter {

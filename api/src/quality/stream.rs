@@ -12,8 +12,8 @@ use weir_plan::{Error, Result};
 use super::expectation::{Action, Expectations};
 use crate::dataframe::DataFrame;
 
-/// The plan of `rows` with their last column [`LETTER`], and without `hidden` ones, which only the rules look at. `letters`: there is a place for dead
-/// letters, which keep their whole record. With it, the rules as the runtime takes them.
+/// The plan of `rows` with their last column [`LETTER`], and without `hidden` ones, which only the rules look at; and the rules as the
+/// runtime takes them. `letters`: there is a place for dead letters, which keep their whole record.
 ///
 /// # Errors
 /// As [`Expectations::apply`]; `InvalidPlan` for a hidden column that is not there; `Unsupported` for rows whose record is not known.

@@ -7,19 +7,15 @@ use weir_tests::files::{TempLake, delta_versions};
 use weir_tests::kafka::{Record, broker_or_skip};
 use weir_tests::python::python_or_skip;
 
-use super::{actions, days, log, read, replace, rows, writer};
+use super::{actions, days_or_skip, log, read, replace, rows, writer};
 use crate::bronze::expect_parts;
 use crate::stream::{Stream, session};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_since_the_read_conflict_if_they_touch_what_is_replaced() {
-    let Some(python) = python_or_skip().await else {
+    let Some((python, lake, table, session)) = days_or_skip().await else {
         return;
     };
-    let lake = TempLake::new();
-    let table = lake.table_url("t");
-    let session = session().await;
-    days(&session, &table).await;
     let append = async |values: &str| {
         let writer = writer(rows(&session, values).await, SaveMode::Append);
         writer.save(&table).await.unwrap();
@@ -120,13 +116,9 @@ async fn commits_since_the_read_conflict_if_they_touch_what_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn table_is_replaced_by_what_is_computed_from_it() {
-    let Some(python) = python_or_skip().await else {
+    let Some((python, _lake, table, session)) = days_or_skip().await else {
         return;
     };
-    let lake = TempLake::new();
-    let table = lake.table_url("t");
-    let session = session().await;
-    days(&session, &table).await;
     let own = session.read().delta(&table).await.unwrap();
     let fewer = own.clone().filter(col("id").gt(lit(2))).unwrap();
     writer(fewer, SaveMode::Overwrite)
@@ -145,13 +137,9 @@ async fn table_is_replaced_by_what_is_computed_from_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn write_of_a_transaction_that_is_in_the_table_does_nothing() {
-    let Some(python) = python_or_skip().await else {
+    let Some((python, lake, table, session)) = days_or_skip().await else {
         return;
     };
-    let lake = TempLake::new();
-    let table = lake.table_url("t");
-    let session = session().await;
-    days(&session, &table).await;
     let once = async |mode: SaveMode, values: &str, version: u64| {
         let writer = writer(rows(&session, values).await, mode);
         let writer = writer

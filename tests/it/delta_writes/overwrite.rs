@@ -3,22 +3,16 @@
 use serde_json::json;
 use weir::prelude::*;
 use weir::{DataFrame, ErrorKind};
-use weir_tests::files::{TempLake, delta_versions};
-use weir_tests::python::python_or_skip;
+use weir_tests::files::delta_versions;
 
-use super::{actions, days, log, read, replace, rows, writer};
+use super::{actions, days_or_skip, log, read, replace, rows, writer};
 use crate::bronze::expect_parts;
-use crate::stream::session;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn overwrite_replaces_all_rows_and_older_versions_stay() {
-    let Some(python) = python_or_skip().await else {
+    let Some((python, lake, table, session)) = days_or_skip().await else {
         return;
     };
-    let lake = TempLake::new();
-    let table = lake.table_url("t");
-    let session = session().await;
-    days(&session, &table).await;
     let new = rows(&session, "('wed', 6, 'f')").await;
     writer(new.clone(), SaveMode::Overwrite)
         .save(&table)
@@ -77,13 +71,9 @@ async fn overwrite_replaces_all_rows_and_older_versions_stay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_columns_are_refused_merged_or_become_the_tables() {
-    let Some(python) = python_or_skip().await else {
+    let Some((python, lake, table, session)) = days_or_skip().await else {
         return;
     };
-    let lake = TempLake::new();
-    let table = lake.table_url("t");
-    let session = session().await;
-    days(&session, &table).await;
     let wider = rows(&session, "('mon', 6, 'f')").await;
     let wider = wider.with_column("extra", lit(true)).unwrap();
     let overwrite = |rows: &DataFrame| writer(rows.clone(), SaveMode::Overwrite);

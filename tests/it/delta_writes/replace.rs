@@ -7,19 +7,15 @@ use weir::prelude::*;
 use weir_tests::files::{TempLake, delta_versions, files_under};
 use weir_tests::python::python_or_skip;
 
-use super::{actions, days, log, read, replace, rows, writer};
+use super::{actions, days, days_or_skip, log, read, replace, rows, writer};
 use crate::bronze::expect_parts;
 use crate::stream::session;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replace_where_of_partitions_replaces_whole_files_and_no_others() {
-    let Some(python) = python_or_skip().await else {
+    let Some((python, lake, table, session)) = days_or_skip().await else {
         return;
     };
-    let lake = TempLake::new();
-    let table = lake.table_url("t");
-    let session = session().await;
-    days(&session, &table).await;
     let files = files_under(&lake.table("t"), ".parquet").len();
 
     let new = rows(&session, "('mon', 7, 'g')").await;
@@ -148,13 +144,9 @@ async fn rows_that_replace_where_is_not_true_of_are_refused_with_an_example() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replace_where_of_other_columns_keeps_the_other_rows_of_its_files() {
-    let Some(python) = python_or_skip().await else {
+    let Some((python, lake, table, session)) = days_or_skip().await else {
         return;
     };
-    let lake = TempLake::new();
-    let table = lake.table_url("t");
-    let session = session().await;
-    days(&session, &table).await;
 
     // Of three files, statistics leave one, which holds both kinds.
     let new = rows(&session, "('mon', 2, 'B'), ('wed', 2, 'BB')").await;
@@ -215,13 +207,9 @@ async fn replace_where_of_other_columns_keeps_the_other_rows_of_its_files() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dynamic_mode_replaces_the_partitions_that_are_written() {
-    let Some(python) = python_or_skip().await else {
+    let Some((python, lake, table, session)) = days_or_skip().await else {
         return;
     };
-    let lake = TempLake::new();
-    let table = lake.table_url("t");
-    let session = session().await;
-    days(&session, &table).await;
     let dynamic = async |values: &str| {
         let writer = writer(rows(&session, values).await, SaveMode::Overwrite);
         writer
