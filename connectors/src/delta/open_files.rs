@@ -24,6 +24,7 @@ use indexmap::IndexMap;
 use tracing::warn;
 
 use super::spec::WriteSpec;
+use crate::files::dictionary::fitted_to;
 
 /// Parts of one file in upload at once. Each is 5 MiB of memory; a disk or a store is kept busy by few,
 /// since every task has files of its own.
@@ -138,7 +139,7 @@ impl OpenFiles {
             Entry::Vacant(place) => {
                 let (store, spec, layout) = (Arc::clone(&self.store), &self.spec, &self.layout);
                 place.insert(OpenFile {
-                    writer: partition_writer(store, spec, layout, rows.values)?,
+                    writer: partition_writer(store, spec, layout, rows.values, &rows.rows)?,
                     held: 0,
                 })
             }
@@ -192,11 +193,12 @@ fn partition_writer(
     spec: &WriteSpec,
     layout: &FileLayout,
     values: IndexMap<String, Scalar>,
+    first: &RecordBatch,
 ) -> DeltaResult<PartitionWriter> {
     let config = PartitionWriterConfig::try_new(
         Arc::clone(&layout.schema),
         values,
-        Some(layout.properties.clone()),
+        Some(fitted_to(&layout.properties, first)),
         std::num::NonZeroU64::new(spec.target_file_size_bytes),
         Some(ROWS_PER_SLICE),
         Some(UPLOADS_PER_FILE),

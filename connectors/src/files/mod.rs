@@ -36,7 +36,7 @@ mod slices;
 mod table;
 mod write;
 
-pub(crate) use parquet::{properties, scan as parquet_scan};
+pub(crate) use parquet::{dictionary, properties, scan as parquet_scan};
 pub(crate) use slices::slices;
 
 pub use codec::{FilesWriteCodec, JsonReadCodec};

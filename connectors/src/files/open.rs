@@ -18,6 +18,7 @@ use weir_plan::Result;
 use super::error::file_error;
 use super::location::shown;
 use super::options::{FileFormat, WriteOptions};
+use super::parquet::dictionary::fitted_to;
 use super::parquet::properties::writer_properties;
 
 /// Times in JSON: ISO 8601, as Spark's readers take them. Spark writes milliseconds only and drops the
@@ -42,18 +43,24 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
+    /// A file of `schema`, of which `first` are the first rows, if there are any.
     pub(super) fn create(
         format: FileFormat,
         options: &WriteOptions,
         store: &Arc<dyn ObjectStore>,
         path: Path,
         schema: &SchemaRef,
+        first: Option<&RecordBatch>,
     ) -> Result<Self> {
         let failed = |error: DataFusionError| file_error("creating", &shown(&path), error);
         let encoder = match format {
             FileFormat::Parquet => {
                 let group_bytes = usize::try_from(options.row_group_bytes).unwrap_or(usize::MAX);
-                let properties = writer_properties(schema, options.codec.parquet(), group_bytes);
+                let mut properties =
+                    writer_properties(schema, options.codec.parquet(), group_bytes);
+                if let Some(first) = first {
+                    properties = fitted_to(&properties, first);
+                }
                 let writer = AsyncArrowWriter::try_new_with_options(
                     BufWriter::new(Arc::clone(store), path.clone()),
                     Arc::clone(schema),

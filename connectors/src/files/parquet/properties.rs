@@ -20,8 +20,8 @@ const PAGE_CHECK_ROWS: usize = 128;
 /// bytes.
 ///
 /// Statistics are on, down to the page, so that readers skip by them; off for binary columns: Delta
-/// has none for them. Dictionaries are on except for binary columns (message bodies: rarely equal);
-/// the encoder drops a dictionary that grows beyond a page by itself.
+/// has none for them. Dictionaries are on except for binary columns (message bodies: rarely equal), until rows
+/// are seen ([`fitted_to`](super::dictionary::fitted_to)); the encoder drops a dictionary that grows beyond a page by itself.
 pub(crate) fn writer_properties(
     file_schema: &Schema,
     compression: Compression,

@@ -84,7 +84,7 @@ impl WriteTask {
             && self.spec.format == FileFormat::Parquet
             && self.spec.partition_by.is_empty()
         {
-            self.begin("")?;
+            self.begin("", None)?;
         }
         self.close_all().await?;
         manifest_batch(self.place, &self.attempt, &self.files)
@@ -109,7 +109,7 @@ impl WriteTask {
         let limits = self.spec.options;
         while rows.num_rows() > 0 {
             if !self.open.contains_key(directory) {
-                self.begin(directory)?;
+                self.begin(directory, Some(&rows))?;
             }
             let Some((file, _)) = self.open.get_mut(directory) else {
                 return Err(Error::internal(format!("no file is open in {directory:?}")));
@@ -134,7 +134,7 @@ impl WriteTask {
         Ok(())
     }
 
-    fn begin(&mut self, directory: &str) -> Result<()> {
+    fn begin(&mut self, directory: &str, first: Option<&RecordBatch>) -> Result<()> {
         let name = self.spec.file_name(self.place.number(), self.begun);
         let path = match directory {
             "" => name,
@@ -147,6 +147,7 @@ impl WriteTask {
             &self.store,
             store_path(&place)?,
             self.normalizer.file_schema(),
+            first,
         )?;
         self.begun += 1;
         self.open.insert(directory.to_owned(), (file, path));
