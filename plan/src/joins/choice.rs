@@ -214,6 +214,7 @@ impl<'a> Join<'a> {
                     hot: Hot::All,
                     buckets,
                     nulls_match: join.null_equality() == NullEquality::NullEqualsNull,
+                    stays: false,
                 };
                 return match refused(join, side) {
                     Some(why) => Ok(Err(why)),

@@ -24,5 +24,5 @@ pub(crate) use decide::{Rules, decide, split_at_joins};
 pub(crate) use hint::HintPlanner;
 pub use hint::{HintNode, JoinHint};
 pub use reduce::ReducingJoinsFirst;
-pub use salt::{BUCKETS_MAX, SaltCodec, SkewJoin};
+pub use salt::{BUCKETS_MAX, SaltCodec, SkewJoin, place_salts};
 pub use sql::{HintedRelations, mark_hints};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::DataFusionError;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
@@ -15,7 +15,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _}
 use super::persist::PersistPlanner;
 use super::write::WritePlanner;
 use crate::compact::{CompactSorts, compacted};
-use crate::joins::{Chosen, DecidedJoins, HintPlanner, Rules, decide, split_at_joins};
+use crate::joins::{Chosen, DecidedJoins, HintPlanner, Rules, decide, place_salts, split_at_joins};
 use crate::partitioning::{
     RepartitionNode, RepartitionPlanner, SmallPartitions, exchanged, without_small,
 };
@@ -60,7 +60,10 @@ impl WeirQueryPlanner {
         let decided = decide(chosen, state, self.find_skew).await?;
         let after = with_rules(state, after).build();
         let plan = planner.optimize_physical_plan(decided.plan, &after, |_, _| {})?;
-        let mut plan = exchanged(plan)?;
+        // What a cluster's exchanges are is known once a plan is distributed.
+        let partitions = config.execution.target_partitions;
+        let plan = plan.transform_up(|plan| place_salts(plan, partitions, 1))?;
+        let mut plan = exchanged(plan.data)?;
         if let Some(small) = state.config().get_extension::<SmallPartitions>() {
             plan = without_small(plan, *small)?;
         }

@@ -1,5 +1,5 @@
 //! What is known only once a plan is distributed: how many partitions its exchanges by slots have
-//! ([`weir_plan::partitioning`]), and that rows in order leave a task by one stream.
+//! ([`weir_plan::partitioning`]), and those of salted rows ([`place_salts`]), and that rows in order leave a task by one stream.
 //!
 //! Whoever takes rows from a task gets those of all its partitions by one connection, and buffers so many of them
 //! (64 MiB, of itself). A merge that waits for the first row of one partition, while the rows of another have filled the buffer,
@@ -29,6 +29,7 @@ use datafusion::physical_plan::{
 use datafusion_distributed::{
     NetworkBoundary as _, NetworkCoalesceExec, Stage, get_distributed_worker_resolver,
 };
+use weir_plan::joins::place_salts;
 use weir_plan::partitioning::fit_slots;
 use weir_plan::{Error, StageTasks};
 
@@ -53,7 +54,12 @@ impl QueryPlanner for MergeInTasks {
             .config_mut()
             .set_extension(Arc::new(StageTasks(executors.len())));
         let plan = self.planner.create_physical_plan(plan, &state).await?;
-        let plan = plan.transform_up(|plan| merge_in_tasks(plan)?.transform_data(fit_slots))?;
+        let each = state.config().target_partitions();
+        let plan = plan.transform_up(|plan| {
+            merge_in_tasks(plan)?
+                .transform_data(fit_slots)?
+                .transform_data(|plan| place_salts(plan, each, executors.len()))
+        })?;
         Ok(plan.data)
     }
 }

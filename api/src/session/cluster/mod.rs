@@ -19,6 +19,7 @@ mod metrics;
 mod partitions;
 mod planning;
 mod recovery;
+mod routing;
 mod whole;
 
 pub(super) use attachment::{Turn, attach};
@@ -28,3 +29,4 @@ pub(super) use local::start_local;
 pub(crate) use metrics::with_task_metrics;
 pub(super) use planning::{begin_when_memory_is_released, distribute, set_batch_rows};
 pub(super) use recovery::complete;
+pub(super) use routing::choose_first_executor;

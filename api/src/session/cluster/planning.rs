@@ -24,6 +24,7 @@ use super::executors::{ExecutorAddress, Executors, Living};
 use super::leaves::{desired_tasks, share_leaf};
 use super::merge::MergeInTasks;
 use super::partitions::tasks_of_partitions;
+use super::routing::route;
 use super::whole::keep_whole;
 
 /// Of rows that a task has been sent through one exchange and has not taken yet, from all executors together. The
@@ -64,6 +65,7 @@ pub(crate) fn distribute(
         .with_distributed_desired_task_count_handler(desired_tasks(threads))
         .with_distributed_desired_task_count_handler(tasks_of_partitions)
         .with_distributed_scale_up_leaf_node_handler(share_leaf)
+        .with_distributed_route_tasks_handler(route)
         .with_distributed_file_scan_config_bytes_per_partition(bytes_per_partition)
         .map_err(|error| Error::from(error).context(MAX_PARTITION_BYTES.key))?
         .with_distributed_compression(compression)?

@@ -10,7 +10,9 @@ use weir_plan::compact::CompactSorts;
 use weir_plan::joins::{NoBroadcasts, is_broadcast_too_large};
 use weir_plan::{Error, Result, causes, memory_released};
 
-use crate::session::cluster::{begin_when_memory_is_released, set_batch_rows};
+use crate::session::cluster::{
+    begin_when_memory_is_released, choose_first_executor, set_batch_rows,
+};
 
 /// How an attempt may join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +91,7 @@ impl Attempt {
             begin_when_memory_is_released(state.config_mut())?;
         }
         let config = state.config_mut();
+        choose_first_executor(config);
         if !joins.broadcasts() {
             config.set_extension(Arc::new(NoBroadcasts));
             let optimizer = &mut config.options_mut().optimizer;

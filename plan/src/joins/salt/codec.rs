@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
 use prost::Message;
-use weir_proto::nodes::SaltNode;
+use weir_proto::nodes::{SaltNode, SaltPlaces};
 
 use super::exec::{Role, SaltExec};
+use super::places::Places;
 use super::{Hot, Salt};
 use crate::codec::NodeCodec;
 use crate::error::{Error, Result};
@@ -35,6 +36,12 @@ impl NodeCodec for SaltCodec {
                 Hot::All => Vec::new(),
                 Hot::Hashes(hashes) => hashes.to_vec(),
             },
+            stays: exec.salt.stays,
+            places: exec.places.map(|places| SaltPlaces {
+                total: places.total as u64,
+                each: places.each as u64,
+                executors: places.executors as u64,
+            }),
         };
         Ok(Some(message.encode_to_vec()))
     }
@@ -58,12 +65,26 @@ impl NodeCodec for SaltCodec {
             },
             buckets: node.buckets,
             nulls_match: node.nulls_match,
+            stays: node.stays,
+        };
+        let places = node.places.map(|places| {
+            let count = |count: u64| usize::try_from(count).ok().filter(|count| *count > 0);
+            Some(Places {
+                total: count(places.total)?,
+                each: count(places.each)?,
+                executors: count(places.executors)?,
+            })
+        });
+        let places = match places {
+            Some(places) => Some(places.ok_or_else(damaged)?),
+            None => None,
         };
         let role = match node.replicate {
             true => Role::Replicate,
             false => Role::Spread,
         };
         let keys = keys.collect::<Option<Vec<_>>>().ok_or_else(damaged)?;
-        Ok(Arc::new(SaltExec::try_new(salt, role, keys, input)?))
+        let exec = SaltExec::try_new(salt, role, keys, input)?;
+        Ok(Arc::new(exec.with_places(places)))
     }
 }

@@ -19,8 +19,10 @@ use datafusion::physical_plan::{
 use futures::StreamExt as _;
 
 use super::Salt;
+use super::places::{OwnSalts, Places};
 use crate::error::{Error, Result};
 use crate::one_input::{one_input, properties_over};
+use crate::placement::TaskSlot;
 
 /// What the column of the salt is called, after all others.
 pub(super) const SALT_COLUMN: &str = "__weir_salt";
@@ -41,6 +43,8 @@ pub(super) struct SaltExec {
     pub(super) role: Role,
     /// Columns of the input.
     pub(super) keys: Vec<usize>,
+    /// None until the exchange above is known.
+    pub(super) places: Option<Places>,
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -71,14 +75,22 @@ impl SaltExec {
             salt,
             role,
             keys,
+            places: None,
             input,
             properties,
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }
 
+    /// The node below an exchange of these partitions.
+    pub(super) fn with_places(mut self, places: Option<Places>) -> Self {
+        self.places = places;
+        self
+    }
+
     fn with_input(&self, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
-        Self::try_new(self.salt.clone(), self.role, self.keys.clone(), input)
+        let exec = Self::try_new(self.salt.clone(), self.role, self.keys.clone(), input)?;
+        Ok(exec.with_places(self.places))
     }
 }
 
@@ -115,10 +127,17 @@ impl ExecutionPlan for SaltExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let places = self.places.filter(|_| !self.salt.hot.is_all());
+        let own = places.map(|places| {
+            let task = context.session_config().get_extension::<TaskSlot>();
+            let task = task.map(|slot| slot.index);
+            OwnSalts::new(places, task.filter(|_| self.salt.stays), self.salt.buckets)
+        });
         let mut salter = Salter {
             salt: self.salt.clone(),
             role: self.role,
             keys: self.keys.clone(),
+            own,
             schema: self.schema(),
             next: u32::try_from(partition).unwrap_or_default(),
         };
@@ -173,6 +192,7 @@ struct Salter {
     salt: Salt,
     role: Role,
     keys: Vec<usize>,
+    own: Option<OwnSalts>,
     schema: SchemaRef,
     /// The bucket of the next hot row: they take turns.
     next: u32,
@@ -191,27 +211,34 @@ impl Salter {
         let is_null = |row: usize| nulls.iter().any(|nulls| nulls.is_null(row));
         let heat = |row: usize| match is_null(row) && !self.salt.nulls_match {
             true => Heat::Unmatched,
-            false if self.salt.hot.contains(hashes[row]) => Heat::Hot,
-            false => Heat::Cold,
+            false => match self.salt.hot.position(hashes[row]) {
+                Some(key) => Heat::Hot(key),
+                None => Heat::Cold,
+            },
         };
         if self.role == Role::Spread {
-            let mut next = self.next;
-            let salts = (0..batch.num_rows()).map(|row| match heat(row) {
-                Heat::Cold => 0,
-                // What matches nothing may be anywhere.
-                Heat::Hot | Heat::Unmatched => {
-                    next = (next + 1) % self.salt.buckets;
-                    next
+            let mut salts = Vec::with_capacity(batch.num_rows());
+            for row in 0..batch.num_rows() {
+                let heat = heat(row);
+                if !matches!(heat, Heat::Cold) {
+                    self.next = self.next.wrapping_add(1);
                 }
-            });
-            let salts: UInt32Array = salts.collect();
-            self.next = next;
-            return one(with_salts(&self.schema, &batch, salts)?);
+                salts.push(match (heat, &mut self.own) {
+                    (Heat::Cold, _) => 0,
+                    (Heat::Hot(key), Some(own)) => {
+                        let salts = own.of(key, &keys, row)?;
+                        salts[self.next as usize % salts.len()]
+                    }
+                    // What matches nothing may be anywhere.
+                    (Heat::Hot(_) | Heat::Unmatched, _) => self.next % self.salt.buckets,
+                });
+            }
+            return one(with_salts(&self.schema, &batch, salts.into())?);
         }
         let (mut rows, mut salts) = (Vec::new(), Vec::new());
         for row in 0..batch.num_rows() {
             let copies = match heat(row) {
-                Heat::Hot => self.salt.buckets,
+                Heat::Hot(_) => self.salt.buckets,
                 Heat::Cold | Heat::Unmatched => 1,
             };
             let row = u32::try_from(row)
@@ -252,7 +279,8 @@ fn with_salts(
 
 enum Heat {
     Cold,
-    Hot,
+    /// Of this one of the hot keys.
+    Hot(usize),
     /// A key is null, and null matches nothing.
     Unmatched,
 }

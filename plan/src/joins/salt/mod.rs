@@ -12,9 +12,14 @@
 //! matching rows are returned, or its copies without a match would be returned, too.
 //!
 //! A key that is null matches nothing: of an outer join, its rows are spread as well, and have no copies.
+//!
+//! Any bucket is as good as another to a hot row, since the other side has a copy for each. Once the exchange above is known
+//! ([`place_salts`]), rows take turns among one bucket for each of its partitions; and where the sample finds hot rows all over a table, they
+//! take those whose partition is joined by the executor that has read them, and do not travel.
 
 mod codec;
 mod exec;
+mod places;
 mod rewrite;
 mod sample;
 mod skew;
@@ -22,6 +27,7 @@ mod skew;
 use std::sync::Arc;
 
 pub use codec::SaltCodec;
+pub use places::place_salts;
 pub(super) use rewrite::{is_salted, refused, salted};
 pub use skew::SkewJoin;
 pub(super) use skew::find_skew;
@@ -37,6 +43,8 @@ pub(super) struct Salt {
     pub(in crate::joins) buckets: u32,
     /// Whether a null key equals another.
     pub(in crate::joins) nulls_match: bool,
+    /// Whether hot rows may be joined where they are read: they are all over the table.
+    pub(in crate::joins) stays: bool,
 }
 
 impl Salt {
@@ -63,10 +71,11 @@ impl Hot {
         matches!(self, Self::All)
     }
 
-    fn contains(&self, hash: u64) -> bool {
+    /// Which of the hot keys has this hash; 0, if all keys are hot.
+    fn position(&self, hash: u64) -> Option<usize> {
         match self {
-            Self::All => true,
-            Self::Hashes(hashes) => hashes.binary_search(&hash).is_ok(),
+            Self::All => Some(0),
+            Self::Hashes(hashes) => hashes.binary_search(&hash).ok(),
         }
     }
 }

@@ -42,6 +42,9 @@ const PLACES_AT_ONCE: usize = 8;
 /// Rows of which nothing can be said of a whole.
 const ROWS_MIN: u64 = 1000;
 
+/// The rows of the task with the most, as a multiple of what it would have if all had as many: more are not even.
+const EVEN: f64 = 1.5;
+
 /// What was seen of a side's keys.
 #[derive(Debug, Default)]
 pub(super) struct Sample {
@@ -52,6 +55,8 @@ pub(super) struct Sample {
     pub(super) hot: Vec<HotKey>,
     /// Of keys that are not null, by their hashes.
     counts: HashMap<u64, Count>,
+    /// Of each place, the rows of the keys in `hot`.
+    hot_rows: Vec<u64>,
 }
 
 /// How often a key was seen, and the batch and row where it was first.
@@ -78,6 +83,15 @@ impl Sample {
         }
         let counts = hashes.iter().filter_map(|hash| self.counts.get(hash));
         counts.map(|count| count.rows).sum::<u64>() as f64 / self.rows as f64
+    }
+
+    /// Whether none of `tasks` tasks that share the places has many more rows of hot keys than another.
+    pub(super) fn is_everywhere(&self, tasks: usize) -> bool {
+        let each = self.hot_rows.len().div_ceil(tasks.max(1)).max(1);
+        let of_tasks = self.hot_rows.chunks(each).map(|rows| rows.iter().sum());
+        let most: u64 = of_tasks.max().unwrap_or_default();
+        let all: u64 = self.hot_rows.iter().sum();
+        all > 0 && most as f64 * tasks as f64 <= EVEN * all as f64
     }
 
     /// Whether `rows` of those sampled are at least `share` of them.
@@ -113,7 +127,9 @@ pub(super) async fn sample(
     });
     // In their order, so that two samples of the same files show the same.
     let mut places = places.buffered(PLACES_AT_ONCE);
+    let mut of_places = Vec::new();
     while let Some(batches) = places.try_next().await? {
+        let mut of_place = Vec::new();
         for batch in batches {
             let columns = batch.columns();
             let mut hashes = vec![0; batch.num_rows()];
@@ -126,7 +142,7 @@ pub(super) async fn sample(
                 .iter()
                 .filter_map(|key| key.logical_nulls())
                 .collect();
-            for (row, hash) in hashes.into_iter().enumerate() {
+            for (row, &hash) in hashes.iter().enumerate() {
                 match nulls.iter().any(|nulls| nulls.is_null(row)) {
                     true => seen.nulls += 1,
                     false => {
@@ -138,7 +154,9 @@ pub(super) async fn sample(
             }
             seen.rows += batch.num_rows() as u64;
             kept.push(columns.to_vec());
+            of_place.push(hashes);
         }
+        of_places.push(of_place);
     }
     let mut hot = Vec::new();
     let counts = seen.counts.iter();
@@ -153,6 +171,12 @@ pub(super) async fn sample(
     }
     hot.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.shown.cmp(&b.shown)));
     seen.hot = hot;
+    let is_hot = |hash: &&u64| seen.hot.iter().any(|key| key.hash == **hash);
+    let hot_rows = of_places.iter().map(|hashes| {
+        let hot = hashes.iter().flatten().filter(is_hot);
+        hot.count() as u64
+    });
+    seen.hot_rows = hot_rows.collect();
     Ok(Some(seen))
 }
 

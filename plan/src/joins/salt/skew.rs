@@ -9,6 +9,7 @@ use super::rewrite::{keys_of, refused};
 use super::sample::{Sample, sample};
 use super::{Hot, Salt};
 use crate::estimate::estimated_bytes;
+use crate::placement::StageTasks;
 
 /// When joins are salted: an extension of a session's configuration. Without it, none is.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,8 @@ pub(in crate::joins) async fn find_skew(join: &HashJoinExec, state: &SessionStat
     let skew = state.config().get_extension::<SkewJoin>()?;
     let partitions = state.config().target_partitions().max(PARTITIONS_MIN);
     let share = HOT_PART / partitions as f64;
+    let tasks = state.config().get_extension::<StageTasks>();
+    let tasks = tasks.map_or(1, |tasks| tasks.0);
     for (side, input) in [
         (JoinSide::Right, join.right()),
         (JoinSide::Left, join.left()),
@@ -82,12 +85,15 @@ pub(in crate::joins) async fn find_skew(join: &HashJoinExec, state: &SessionStat
         if buckets < 2 {
             continue;
         }
+        let stays = seen.is_everywhere(tasks);
         let salt = Salt {
             hot: Hot::Hashes(hashes.into()),
             buckets,
             nulls_match,
+            stays,
         };
-        let seen = describe(&seen, nulls_are_hot, buckets);
+        let beside = stays && tasks > 1;
+        let seen = describe(&seen, nulls_are_hot, buckets, beside);
         return Some(Skew { side, salt, seen });
     }
     None
@@ -134,8 +140,8 @@ fn affordable(buckets: u32, copied_share: f64, own_bytes: u64, other_bytes: u64)
     }
 }
 
-/// `hot keys spread over 64 buckets: 7 (90.0%), 9 (5.1%) of 524288 sampled rows`.
-fn describe(seen: &Sample, nulls_are_hot: bool, buckets: u32) -> String {
+/// `hot keys spread over 64 buckets, beside the tasks that read them: 7 (90.0%), 9 (5.1%) of 524288 sampled rows`.
+fn describe(seen: &Sample, nulls_are_hot: bool, buckets: u32, beside: bool) -> String {
     let percent = |rows: u64| 100.0 * rows as f64 / seen.rows as f64;
     let nulls = nulls_are_hot.then_some(("null", seen.nulls));
     let keys = seen.hot.iter().map(|key| (key.shown.as_str(), key.rows));
@@ -149,8 +155,13 @@ fn describe(seen: &Sample, nulls_are_hot: bool, buckets: u32) -> String {
         keys.truncate(KEYS_SHOWN);
         keys.push(format!("and {more} more"));
     }
+    let place = if beside {
+        ", beside the tasks that read them"
+    } else {
+        ""
+    };
     format!(
-        "hot keys spread over {buckets} buckets: {} of {} sampled rows",
+        "hot keys spread over {buckets} buckets{place}: {} of {} sampled rows",
         keys.join(", "),
         seen.rows
     )

@@ -1,0 +1,196 @@
+//! Which partition of the exchange above a hot row goes to: its salt says so.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::take;
+use datafusion::common::DataFusionError;
+use datafusion::common::hash_utils::create_hashes;
+use datafusion::common::tree_node::Transformed;
+use datafusion::physical_plan::repartition::{REPARTITION_RANDOM_STATE, RepartitionExec};
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties as _, ReplaceChildrenOptions,
+};
+
+use super::exec::{Role, SaltExec};
+
+/// The partitions of the exchange above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Places {
+    /// Of all tasks.
+    pub(super) total: usize,
+    /// Of one task: they are next to each other.
+    pub(super) each: usize,
+    /// To which the tasks of all stages are dealt in turns, each beginning with the same one.
+    pub(super) executors: usize,
+}
+
+impl Places {
+    /// Whether `partition` is joined by the executor that runs task `task`.
+    fn is_beside(self, partition: usize, task: usize) -> bool {
+        partition / self.each % self.executors == task % self.executors
+    }
+}
+
+/// If `plan` is an exchange of rows of hot keys: with salts for the partitions that it has by now, `each` in a task, of tasks that are dealt
+/// to `executors` processes. The other side needs nothing: it has copies for all salts.
+///
+/// # Errors
+/// DataFusion's, when the exchange cannot be made again.
+pub fn place_salts(
+    plan: Arc<dyn ExecutionPlan>,
+    each: usize,
+    executors: usize,
+) -> Result<Transformed<Arc<dyn ExecutionPlan>>, DataFusionError> {
+    let exchange = plan.downcast_ref::<RepartitionExec>();
+    let salts = exchange.and_then(|exchange| exchange.input().downcast_ref::<SaltExec>());
+    let Some(salts) = salts.filter(|salts| salts.role == Role::Spread) else {
+        return Ok(Transformed::no(plan));
+    };
+    let total = plan.output_partitioning().partition_count();
+    let places = Places {
+        total,
+        each: each.clamp(1, total),
+        executors: executors.max(1),
+    };
+    let salts = Arc::new(salts.clone().with_places(Some(places)));
+    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    let placed = plan.replace_children(vec![salts], options)?;
+    Ok(Transformed::yes(placed))
+}
+
+/// The salts that a task gives to the rows of each hot key.
+#[derive(Debug)]
+pub(super) struct OwnSalts {
+    places: Places,
+    /// The task that rows stay beside; none if they may go anywhere.
+    task: Option<usize>,
+    buckets: u32,
+    /// By the number of the hot key.
+    found: Vec<Vec<u32>>,
+}
+
+impl OwnSalts {
+    pub(super) fn new(places: Places, task: Option<usize>, buckets: u32) -> Self {
+        Self {
+            places,
+            task,
+            buckets,
+            found: Vec::new(),
+        }
+    }
+
+    /// Those of hot key number `key`, which row `row` of `keys` has: one for each partition that the rows may go to, and that there is a
+    /// salt for; at least one.
+    pub(super) fn of(
+        &mut self,
+        key: usize,
+        keys: &[&ArrayRef],
+        row: usize,
+    ) -> Result<&[u32], DataFusionError> {
+        if self.found.len() <= key {
+            self.found.resize(key + 1, Vec::new());
+        }
+        if self.found[key].is_empty() {
+            self.found[key] = self.find(keys, row)?;
+        }
+        Ok(&self.found[key])
+    }
+
+    fn find(&self, keys: &[&ArrayRef], row: usize) -> Result<Vec<u32>, DataFusionError> {
+        let salts: Vec<u32> = (0..self.buckets).collect();
+        let row = UInt32Array::from(vec![row as u32; salts.len()]);
+        let keys = keys.iter().map(|key| take(key.as_ref(), &row, None));
+        let mut columns = keys.collect::<Result<Vec<_>, _>>()?;
+        columns.push(Arc::new(UInt32Array::from(salts.clone())));
+        let mut hashes = vec![0; salts.len()];
+        let state = REPARTITION_RANDOM_STATE.random_state();
+        create_hashes(&columns, state, &mut hashes)?;
+        let mut taken = HashSet::new();
+        let own = salts.iter().zip(hashes).filter(|(_, hash)| {
+            let partition = (hash % self.places.total as u64) as usize;
+            let beside = self
+                .task
+                .is_none_or(|task| self.places.is_beside(partition, task));
+            beside && taken.insert(partition)
+        });
+        let own: Vec<u32> = own.map(|(salt, _)| *salt).collect();
+        // Of few salts, none may fall on a partition of one's own.
+        Ok(if own.is_empty() { salts } else { own })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, StringArray};
+
+    use super::*;
+
+    fn partitions(salts: &[u32], keys: &[ArrayRef], row: usize, total: u64) -> Vec<u64> {
+        let rows = UInt32Array::from(vec![row as u32; salts.len()]);
+        let mut columns: Vec<ArrayRef> = keys
+            .iter()
+            .map(|key| take(key.as_ref(), &rows, None).unwrap())
+            .collect();
+        columns.push(Arc::new(UInt32Array::from(salts.to_vec())));
+        let mut hashes = vec![0; salts.len()];
+        let state = REPARTITION_RANDOM_STATE.random_state();
+        create_hashes(&columns, state, &mut hashes).unwrap();
+        let mut partitions: Vec<u64> = hashes.iter().map(|hash| hash % total).collect();
+        partitions.sort_unstable();
+        partitions
+    }
+
+    fn keys() -> Vec<ArrayRef> {
+        vec![
+            Arc::new(Int64Array::from(vec![1, 2, 3])),
+            Arc::new(StringArray::from(vec!["a", "b", "c"])),
+        ]
+    }
+
+    #[test]
+    fn rows_of_a_task_stay_on_its_executor_and_share_its_partitions() {
+        // Six tasks of two partitions, on three executors.
+        let places = Places {
+            total: 12,
+            each: 2,
+            executors: 3,
+        };
+        let keys = keys();
+        let keys_of: Vec<&ArrayRef> = keys.iter().collect();
+        for (task, expected) in [(0, [0, 1, 6, 7]), (1, [2, 3, 8, 9]), (5, [4, 5, 10, 11])] {
+            let mut own = OwnSalts::new(places, Some(task), 256);
+            let salts = own.of(1, &keys_of, 2).unwrap().to_vec();
+            assert_eq!(partitions(&salts, &keys, 2, 12), expected);
+        }
+    }
+
+    #[test]
+    fn rows_that_may_go_anywhere_have_one_salt_for_each_partition() {
+        let places = Places {
+            total: 8,
+            each: 2,
+            executors: 4,
+        };
+        let keys = keys();
+        let keys_of: Vec<&ArrayRef> = keys.iter().collect();
+        let mut own = OwnSalts::new(places, None, 256);
+        let salts = own.of(0, &keys_of, 0).unwrap().to_vec();
+        assert_eq!(partitions(&salts, &keys, 0, 8), (0..8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn fewer_salts_than_partitions_are_all_used_if_none_is_near() {
+        let places = Places {
+            total: 1000,
+            each: 1,
+            executors: 1000,
+        };
+        let keys = keys();
+        let keys_of: Vec<&ArrayRef> = keys.iter().collect();
+        let mut own = OwnSalts::new(places, Some(7), 2);
+        let salts = own.of(0, &keys_of, 1).unwrap();
+        assert_eq!(salts, [0, 1]);
+    }
+}
