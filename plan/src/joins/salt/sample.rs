@@ -15,7 +15,7 @@ use datafusion::common::hash_utils::create_hashes;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNode as _;
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::execution::TaskContext;
+use datafusion::execution::SessionState;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_optimizer::PhysicalOptimizerRule as _;
 use datafusion::physical_optimizer::projection_pushdown::ProjectionPushdown;
@@ -108,17 +108,22 @@ pub(super) async fn sample(
     side: &Arc<dyn ExecutionPlan>,
     keys: &[usize],
     share: f64,
-    config: &ConfigOptions,
-    context: &Arc<TaskContext>,
+    state: &SessionState,
 ) -> Result<Option<Sample>, DataFusionError> {
+    let config = state.config_options();
     let Some(plan) = sampled(&only(keys, side, config)?, config)? else {
         return Ok(None);
     };
     let mut seen = Sample::default();
     let mut kept: Vec<Vec<ArrayRef>> = Vec::new();
+    // Places that read each other's rows would say nothing of where rows are, and other samples each time.
+    let mut own = state.clone();
+    let execution = &mut own.config_mut().options_mut().execution;
+    execution.enable_file_stream_work_stealing = false;
+    let context = own.task_ctx();
     let places = 0..plan.output_partitioning().partition_count();
     let places = futures::stream::iter(places).map(|place| {
-        let rows = plan.execute(place, Arc::clone(context));
+        let rows = plan.execute(place, Arc::clone(&context));
         let read = async move { rows?.try_collect::<Vec<_>>().await };
         async move {
             let read = SpawnedTask::spawn(read).join_unwind().await;

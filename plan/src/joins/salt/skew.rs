@@ -53,8 +53,7 @@ pub(in crate::joins) async fn find_skew(join: &HashJoinExec, state: &SessionStat
         if estimated_bytes(input) < skew.bytes_min {
             continue;
         }
-        let context = state.task_ctx();
-        let seen = match sample(input, &keys, share, state.config_options(), &context).await {
+        let seen = match sample(input, &keys, share, state).await {
             Ok(Some(seen)) => seen,
             Ok(None) => continue,
             // What cannot be read is the query's to report.
@@ -113,16 +112,8 @@ async fn copied_share(
     let Some(keys) = keys_of(join, side) else {
         return 1.0;
     };
-    let context = state.task_ctx();
     // No key of its own is asked for.
-    let seen = sample(
-        input,
-        &keys,
-        f64::INFINITY,
-        state.config_options(),
-        &context,
-    )
-    .await;
+    let seen = sample(input, &keys, f64::INFINITY, state).await;
     match seen {
         Ok(Some(seen)) => seen.share_of(hashes),
         _ => 1.0,
