@@ -208,6 +208,9 @@ async fn write_tables(directory: &Path, rows: u64) -> Result<()> {
     Ok(())
 }
 
+/// Less than the smaller table has: this is about joins that shuffle both sides.
+const BROADCAST_BELOW: &str = "1MB";
+
 async fn session(
     master: &str,
     directory: &Path,
@@ -218,6 +221,7 @@ async fn session(
     let session = Session::builder()
         .master(master)
         .config("weir.sql.adaptive.skewJoin.enabled", salt)
+        .config("weir.sql.autoBroadcastJoinThreshold", BROADCAST_BELOW)
         .create()
         .await?;
     for (view, table) in [("facts", facts), ("dims", "dims")] {
