@@ -19,6 +19,7 @@ use crate::joins::{Chosen, DecidedJoins, HintPlanner, Rules, decide, place_salts
 use crate::partitioning::{
     RepartitionNode, RepartitionPlanner, SmallPartitions, exchanged, without_small,
 };
+use crate::placement::StageTasks;
 
 /// See the module's documentation.
 #[derive(Debug, Clone, Copy)]
@@ -59,11 +60,14 @@ impl WeirQueryPlanner {
         }
         let decided = decide(chosen, state, self.find_skew).await?;
         let after = with_rules(state, after).build();
-        let plan = planner.optimize_physical_plan(decided.plan, &after, |_, _| {})?;
-        // What a cluster's exchanges are is known once a plan is distributed.
-        let partitions = config.execution.target_partitions;
-        let plan = plan.transform_up(|plan| place_salts(plan, partitions, 1))?;
-        let mut plan = exchanged(plan.data)?;
+        let mut plan = planner.optimize_physical_plan(decided.plan, &after, |_, _| {})?;
+        // A cluster's exchanges are known once a plan is distributed.
+        if state.config().get_extension::<StageTasks>().is_none() {
+            let partitions = config.execution.target_partitions;
+            let placed = plan.transform_up(|plan| place_salts(plan, partitions, 1))?;
+            plan = placed.data;
+        }
+        let mut plan = exchanged(plan)?;
         if let Some(small) = state.config().get_extension::<SmallPartitions>() {
             plan = without_small(plan, *small)?;
         }

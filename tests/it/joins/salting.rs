@@ -187,6 +187,7 @@ async fn files_that_were_sampled_are_read_whole_by_the_query() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hot_rows_stay_beside_the_tasks_that_read_them_if_they_are_all_over_the_table() {
+    const ROWS: u64 = 20_000;
     let lake = TempLake::new();
     let session = watchful("local-cluster[2,1]").await;
     let dims = session.sql("select value as id from generate_series(1, 1000) as t(value)");
@@ -196,12 +197,16 @@ async fn hot_rows_stay_beside_the_tasks_that_read_them_if_they_are_all_over_the_
     let dims = session.read().parquet(&place).await.unwrap();
     dims.create_or_replace_temp_view("dims").unwrap();
     // One task reads what is in one file.
+    let mut received = Vec::new();
     for (name, files, beside) in [("many_files", 4, true), ("one_file", 1, false)] {
         let place = lake.table(name).display().to_string();
         for _ in 0..files {
-            let rows = "select case when value % 10 < 9 then 7 else value % 1000 + 1 end as id, value \
-                        from generate_series(1, 5000) as t(value)";
-            let rows = session.sql(rows).await.unwrap().write();
+            let rows = format!(
+                "select case when value % 10 < 9 then 7 else value % 1000 + 1 end as id, value
+                from generate_series(1, {}) as t(value)",
+                ROWS / files
+            );
+            let rows = session.sql(&rows).await.unwrap().write();
             let rows = rows.format("parquet").mode(SaveMode::Append);
             rows.save(&place).await.unwrap();
         }
@@ -214,8 +219,14 @@ async fn hot_rows_stay_beside_the_tasks_that_read_them_if_they_are_all_over_the_
         assert!(said.contains(spread), "{name}: {said}");
         let stay = format!("{spread}, beside the tasks that read them: 7 (");
         assert_eq!(said.contains(&stay), beside, "{name}: {said}");
-        assert_eq!(joined.count().await.unwrap(), files * 5000, "{name}");
+        assert_eq!(joined.count().await.unwrap(), ROWS, "{name}");
+        let profile = joined.profile().await.unwrap();
+        let mut stages = profile.stages.iter();
+        let join = stages.find(|stage| stage.what.contains("HashJoin"));
+        received.push(join.unwrap().received_bytes);
     }
+    // Of 20,000 rows, half of the 2,000 that are not hot, and half of all.
+    assert!(received[0] < received[1] / 3, "{received:?}");
 }
 
 /// Random rows: keys of which some are hot, some null, some without a match.

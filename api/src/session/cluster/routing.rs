@@ -10,12 +10,16 @@ use datafusion::prelude::SessionConfig;
 use datafusion_distributed::{
     RouteTasksEvent, RouteTasksEventResponse, get_distributed_worker_resolver,
 };
+use weir_plan::RemoteTasks;
 
 /// The executor of a query's first tasks, among those that live: counted from any of them, and over their end.
 struct FirstExecutor(usize);
 
-/// Lets the tasks of one query, which `config` is for alone, begin with an executor of their own.
+/// Lets the tasks of one query, which `config` is for alone, begin with an executor of their own, if plans are distributed.
 pub(in crate::session) fn choose_first_executor(config: &mut SessionConfig) {
+    if config.get_extension::<RemoteTasks>().is_none() {
+        return;
+    }
     let random = uuid::Uuid::new_v4().as_u64_pair().0;
     let first = usize::try_from(random).unwrap_or_default();
     config.set_extension(Arc::new(FirstExecutor(first)));
@@ -58,6 +62,12 @@ mod tests {
         }
     }
 
+    fn session() -> SessionConfig {
+        SessionConfig::new()
+            .with_distributed_worker_resolver(Three)
+            .with_extension(Arc::new(RemoteTasks))
+    }
+
     fn routed(config: &SessionConfig, task_count: usize) -> Option<Vec<Url>> {
         let plan: Arc<dyn ExecutionPlan> = Arc::new(EmptyExec::new(Arc::new(Schema::empty())));
         let task_ctx = TaskContext::default().with_session_config(config.clone());
@@ -71,7 +81,7 @@ mod tests {
 
     #[test]
     fn tasks_of_one_number_are_on_one_executor_in_all_stages_of_a_query() {
-        let session = SessionConfig::new().with_distributed_worker_resolver(Three);
+        let session = session();
         let mut firsts = std::collections::HashSet::new();
         for _ in 0..100 {
             let mut query = session.clone();
@@ -88,7 +98,7 @@ mod tests {
 
     #[test]
     fn stage_of_one_task_is_left_to_the_library() {
-        let mut query = SessionConfig::new().with_distributed_worker_resolver(Three);
+        let mut query = session();
         choose_first_executor(&mut query);
         assert_eq!(routed(&query, 1), None);
     }

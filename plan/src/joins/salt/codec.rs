@@ -68,17 +68,15 @@ impl NodeCodec for SaltCodec {
             stays: node.stays,
         };
         let places = node.places.map(|places| {
-            let count = |count: u64| usize::try_from(count).ok().filter(|count| *count > 0);
+            let count = |count| usize::try_from(count).ok().filter(|count| *count > 0);
             Some(Places {
                 total: count(places.total)?,
                 each: count(places.each)?,
                 executors: count(places.executors)?,
             })
         });
-        let places = match places {
-            Some(places) => Some(places.ok_or_else(damaged)?),
-            None => None,
-        };
+        let places = places.map(|places| places.ok_or_else(damaged));
+        let places = places.transpose()?;
         let role = match node.replicate {
             true => Role::Replicate,
             false => Role::Spread,

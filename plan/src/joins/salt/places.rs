@@ -142,11 +142,21 @@ mod tests {
         partitions
     }
 
-    fn keys() -> Vec<ArrayRef> {
-        vec![
+    /// The salts of row `row` of three, and the partitions that they lead to.
+    fn found(
+        places: Places,
+        task: Option<usize>,
+        buckets: u32,
+        row: usize,
+    ) -> (Vec<u32>, Vec<u64>) {
+        let keys: [ArrayRef; 2] = [
             Arc::new(Int64Array::from(vec![1, 2, 3])),
             Arc::new(StringArray::from(vec!["a", "b", "c"])),
-        ]
+        ];
+        let mut own = OwnSalts::new(places, task, buckets);
+        let salts = own.of(row, &keys.each_ref(), row).unwrap().to_vec();
+        let partitions = partitions(&salts, &keys, row, places.total as u64);
+        (salts, partitions)
     }
 
     #[test]
@@ -157,12 +167,9 @@ mod tests {
             each: 2,
             executors: 3,
         };
-        let keys = keys();
-        let keys_of: Vec<&ArrayRef> = keys.iter().collect();
         for (task, expected) in [(0, [0, 1, 6, 7]), (1, [2, 3, 8, 9]), (5, [4, 5, 10, 11])] {
-            let mut own = OwnSalts::new(places, Some(task), 256);
-            let salts = own.of(1, &keys_of, 2).unwrap().to_vec();
-            assert_eq!(partitions(&salts, &keys, 2, 12), expected);
+            let (_, partitions) = found(places, Some(task), 256, 2);
+            assert_eq!(partitions, expected);
         }
     }
 
@@ -173,11 +180,8 @@ mod tests {
             each: 2,
             executors: 4,
         };
-        let keys = keys();
-        let keys_of: Vec<&ArrayRef> = keys.iter().collect();
-        let mut own = OwnSalts::new(places, None, 256);
-        let salts = own.of(0, &keys_of, 0).unwrap().to_vec();
-        assert_eq!(partitions(&salts, &keys, 0, 8), (0..8).collect::<Vec<_>>());
+        let (_, partitions) = found(places, None, 256, 0);
+        assert_eq!(partitions, (0..8).collect::<Vec<_>>());
     }
 
     #[test]
@@ -187,10 +191,7 @@ mod tests {
             each: 1,
             executors: 1000,
         };
-        let keys = keys();
-        let keys_of: Vec<&ArrayRef> = keys.iter().collect();
-        let mut own = OwnSalts::new(places, Some(7), 2);
-        let salts = own.of(0, &keys_of, 1).unwrap();
+        let (salts, _) = found(places, Some(7), 2, 1);
         assert_eq!(salts, [0, 1]);
     }
 }
