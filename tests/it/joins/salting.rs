@@ -96,6 +96,11 @@ async fn salt_without_buckets_is_refused() {
 
 /// Sessions that look at every side, however small.
 async fn watchful(master: &str) -> Session {
+    watchful_over(master, 64).await
+}
+
+/// With hot rows spread over so many buckets.
+async fn watchful_over(master: &str, buckets: u32) -> Session {
     let node = env!("CARGO_BIN_EXE_weir-test-node");
     Session::builder()
         .master(master)
@@ -107,6 +112,7 @@ async fn watchful(master: &str) -> Session {
             "weir.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes",
             0,
         )
+        .config("weir.sql.adaptive.skewJoin.buckets", buckets)
         .create()
         .await
         .unwrap()
@@ -157,7 +163,7 @@ async fn hot_keys_are_found_and_only_they_are_salted() {
                 .unwrap();
             let nodes: Vec<&str> = plan
                 .lines()
-                .filter(|line| line.contains("SaltExec"))
+                .filter(|line| line.contains("SaltExec") || line.contains("HashJoinExec"))
                 .map(str::trim)
                 .collect();
             shown += &format!("{title}, {how}\n    {said}\n    {}\n", nodes.join("\n    "));
@@ -287,7 +293,12 @@ async fn random_tables_join_to_the_same_rows_salted_and_not() {
     let seed: u64 = number("WEIR_JOIN_SEED").unwrap_or_else(|| rand::rng().random());
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let (plain, watchful) = (plain("local[2]").await, watchful("local[2]").await);
+    let plain = plain("local[2]").await;
+    // Buckets for all of the four partitions, and for some.
+    let (many, few) = (
+        watchful("local[2]").await,
+        watchful_over("local[2]", 3).await,
+    );
     let (mut found, mut salted) = (0, 0);
     for case in 0..cases {
         // Enough of them to be sampled, and few pairs.
@@ -302,6 +313,7 @@ async fn random_tables_join_to_the_same_rows_salted_and_not() {
         let pieces = random.random_range(1..4);
         let buckets = random.random_range(1..9);
         let explicit = random.random_range(0..3);
+        let watchful = [&many, &few][random.random_range(0..2)];
         let join = |session: &Session, salted: usize| {
             let mut sides = [
                 left.frame(session, "l", as_text, pieces),
@@ -314,7 +326,7 @@ async fn random_tables_join_to_the_same_rows_salted_and_not() {
             left.join(right, "k", how).unwrap()
         };
         let expected = rows_of(join(&plain, 2)).await;
-        let joined = join(&watchful, explicit);
+        let joined = join(watchful, explicit);
         if case % 10 == 0 {
             let said = joins_of(&joined).await;
             found += usize::from(said.contains("hot keys spread"));

@@ -32,7 +32,7 @@ pub(super) const SALT_COLUMN: &str = "__weir_salt";
 pub(super) enum Role {
     /// Each hot row is given one of the buckets.
     Spread,
-    /// Each hot row is given all of them: as many copies.
+    /// Each hot row is given all that others of its key may have: as many copies.
     Replicate,
 }
 
@@ -111,7 +111,11 @@ impl DisplayAs for SaltExec {
             self.salt.what(),
             keys.collect::<Vec<_>>().join(", "),
             self.salt.buckets
-        )
+        )?;
+        match self.places {
+            Some(places) => write!(f, ", one at most for each of {} partitions", places.total),
+            None => Ok(()),
+        }
     }
 }
 
@@ -127,17 +131,14 @@ impl ExecutionPlan for SaltExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let places = self.places.filter(|_| !self.salt.hot.is_all());
-        let own = places.map(|places| {
-            let task = context.session_config().get_extension::<TaskSlot>();
-            let task = task.map(|slot| slot.index);
-            OwnSalts::new(places, task.filter(|_| self.salt.stays), self.salt.buckets)
-        });
+        let stays = self.salt.stays && self.role == Role::Spread;
+        let task = context.session_config().get_extension::<TaskSlot>();
+        let task = task.filter(|_| stays).map(|slot| slot.index);
         let mut salter = Salter {
             salt: self.salt.clone(),
             role: self.role,
             keys: self.keys.clone(),
-            own,
+            own: OwnSalts::new(self.places, task, self.salt.buckets),
             schema: self.schema(),
             next: u32::try_from(partition).unwrap_or_default(),
         };
@@ -192,7 +193,7 @@ struct Salter {
     salt: Salt,
     role: Role,
     keys: Vec<usize>,
-    own: Option<OwnSalts>,
+    own: OwnSalts,
     schema: SchemaRef,
     /// The bucket of the next hot row: they take turns.
     next: u32,
@@ -223,28 +224,28 @@ impl Salter {
                 if !matches!(heat, Heat::Cold) {
                     self.next = self.next.wrapping_add(1);
                 }
-                salts.push(match (heat, &mut self.own) {
-                    (Heat::Cold, _) => 0,
-                    (Heat::Hot(key), Some(own)) => {
-                        let salts = own.of(key, &keys, row)?;
+                salts.push(match heat {
+                    Heat::Cold => 0,
+                    Heat::Hot(key) => {
+                        let salts = self.own.of(key, &keys, row)?;
                         salts[self.next as usize % salts.len()]
                     }
                     // What matches nothing may be anywhere.
-                    (Heat::Hot(_) | Heat::Unmatched, _) => self.next % self.salt.buckets,
+                    Heat::Unmatched => self.next % self.salt.buckets,
                 });
             }
             return one(with_salts(&self.schema, &batch, salts.into())?);
         }
-        let (mut rows, mut salts) = (Vec::new(), Vec::new());
+        let (mut rows, mut salts) = (Vec::new(), Vec::<u32>::new());
         for row in 0..batch.num_rows() {
             let copies = match heat(row) {
-                Heat::Hot(_) => self.salt.buckets,
-                Heat::Cold | Heat::Unmatched => 1,
+                Heat::Hot(key) => self.own.of(key, &keys, row)?,
+                Heat::Cold | Heat::Unmatched => &[0],
             };
             let row = u32::try_from(row)
                 .map_err(|_| Error::internal("a batch of more than 2^32 rows"))?;
-            rows.extend(std::iter::repeat_n(row, copies as usize));
-            salts.extend(0..copies);
+            rows.extend(std::iter::repeat_n(row, copies.len()));
+            salts.extend(copies);
         }
         if rows.len() == batch.num_rows() {
             return one(with_salts(&self.schema, &batch, salts.into())?);

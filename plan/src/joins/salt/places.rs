@@ -1,4 +1,6 @@
-//! Which partition of the exchange above a hot row goes to: its salt says so.
+//! Which partition of the exchange above a hot row goes to: its salt says so. Of the salts that lead to one partition, one is used.
+//!
+//! A partition then has one copy of what a hot row matches, and the keys alone say so: salts need not be compared.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,12 +10,14 @@ use arrow::compute::take;
 use datafusion::common::DataFusionError;
 use datafusion::common::hash_utils::create_hashes;
 use datafusion::common::tree_node::Transformed;
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::repartition::{REPARTITION_RANDOM_STATE, RepartitionExec};
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties as _, ReplaceChildrenOptions,
 };
 
-use super::exec::{Role, SaltExec};
+use super::exec::SaltExec;
+use super::rewrite::by_keys_alone;
 
 /// The partitions of the exchange above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +38,25 @@ impl Places {
 }
 
 /// If `plan` is an exchange of rows of hot keys: with salts for the partitions that it has by now, `each` in a task, of tasks that are dealt
-/// to `executors` processes. The other side needs nothing: it has copies for all salts.
+/// to `executors` processes. If it is a join above such exchanges: by its own keys, without the salts. For each node of a plan, from below.
 ///
 /// # Errors
-/// DataFusion's, when the exchange cannot be made again.
+/// DataFusion's, when a node cannot be made again.
 pub fn place_salts(
     plan: Arc<dyn ExecutionPlan>,
     each: usize,
     executors: usize,
 ) -> Result<Transformed<Arc<dyn ExecutionPlan>>, DataFusionError> {
+    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
+        return Ok(match by_keys_alone(join)? {
+            Some(join) => Transformed::yes(join),
+            None => Transformed::no(plan),
+        });
+    }
     let exchange = plan.downcast_ref::<RepartitionExec>();
     let salts = exchange.and_then(|exchange| exchange.input().downcast_ref::<SaltExec>());
-    let Some(salts) = salts.filter(|salts| salts.role == Role::Spread) else {
+    // If all keys are hot, the partitions of each had to be found.
+    let Some(salts) = salts.filter(|salts| !salts.salt.hot.is_all()) else {
         return Ok(Transformed::no(plan));
     };
     let total = plan.output_partitioning().partition_count();
@@ -63,20 +74,21 @@ pub fn place_salts(
 /// The salts that a task gives to the rows of each hot key.
 #[derive(Debug)]
 pub(super) struct OwnSalts {
-    places: Places,
+    /// Of an exchange that is not known: none.
+    places: Option<Places>,
     /// The task that rows stay beside; none if they may go anywhere.
     task: Option<usize>,
-    buckets: u32,
+    all: Vec<u32>,
     /// By the number of the hot key.
     found: Vec<Vec<u32>>,
 }
 
 impl OwnSalts {
-    pub(super) fn new(places: Places, task: Option<usize>, buckets: u32) -> Self {
+    pub(super) fn new(places: Option<Places>, task: Option<usize>, buckets: u32) -> Self {
         Self {
             places,
             task,
-            buckets,
+            all: (0..buckets).collect(),
             found: Vec::new(),
         }
     }
@@ -89,35 +101,40 @@ impl OwnSalts {
         keys: &[&ArrayRef],
         row: usize,
     ) -> Result<&[u32], DataFusionError> {
+        let Some(places) = self.places else {
+            return Ok(&self.all);
+        };
         if self.found.len() <= key {
             self.found.resize(key + 1, Vec::new());
         }
         if self.found[key].is_empty() {
-            self.found[key] = self.find(keys, row)?;
+            self.found[key] = self.find(places, keys, row)?;
         }
         Ok(&self.found[key])
     }
 
-    fn find(&self, keys: &[&ArrayRef], row: usize) -> Result<Vec<u32>, DataFusionError> {
-        let salts: Vec<u32> = (0..self.buckets).collect();
-        let row = UInt32Array::from(vec![row as u32; salts.len()]);
+    fn find(
+        &self,
+        places: Places,
+        keys: &[&ArrayRef],
+        row: usize,
+    ) -> Result<Vec<u32>, DataFusionError> {
+        let row = UInt32Array::from(vec![row as u32; self.all.len()]);
         let keys = keys.iter().map(|key| take(key.as_ref(), &row, None));
         let mut columns = keys.collect::<Result<Vec<_>, _>>()?;
-        columns.push(Arc::new(UInt32Array::from(salts.clone())));
-        let mut hashes = vec![0; salts.len()];
+        columns.push(Arc::new(UInt32Array::from(self.all.clone())));
+        let mut hashes = vec![0; self.all.len()];
         let state = REPARTITION_RANDOM_STATE.random_state();
         create_hashes(&columns, state, &mut hashes)?;
         let mut taken = HashSet::new();
-        let own = salts.iter().zip(hashes).filter(|(_, hash)| {
-            let partition = (hash % self.places.total as u64) as usize;
-            let beside = self
-                .task
-                .is_none_or(|task| self.places.is_beside(partition, task));
-            beside && taken.insert(partition)
-        });
-        let own: Vec<u32> = own.map(|(salt, _)| *salt).collect();
-        // Of few salts, none may fall on a partition of one's own.
-        Ok(if own.is_empty() { salts } else { own })
+        let led = self.all.iter().zip(hashes);
+        let led = led.map(|(salt, hash)| (*salt, (hash % places.total as u64) as usize));
+        let first: Vec<_> = led.filter(|(_, place)| taken.insert(*place)).collect();
+        let beside = |place| self.task.is_none_or(|task| places.is_beside(place, task));
+        // Of few salts, none may lead to a partition of one's own.
+        let near = first.iter().any(|(_, place)| beside(*place));
+        let own = first.iter().filter(|(_, place)| !near || beside(*place));
+        Ok(own.map(|(salt, _)| *salt).collect())
     }
 }
 
@@ -153,7 +170,7 @@ mod tests {
             Arc::new(Int64Array::from(vec![1, 2, 3])),
             Arc::new(StringArray::from(vec!["a", "b", "c"])),
         ];
-        let mut own = OwnSalts::new(places, task, buckets);
+        let mut own = OwnSalts::new(Some(places), task, buckets);
         let salts = own.of(row, &keys.each_ref(), row).unwrap().to_vec();
         let partitions = partitions(&salts, &keys, row, places.total as u64);
         (salts, partitions)
@@ -185,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_salts_than_partitions_are_all_used_if_none_is_near() {
+    fn fewer_salts_than_partitions_are_all_used_if_none_leads_near() {
         let places = Places {
             total: 1000,
             each: 1,
