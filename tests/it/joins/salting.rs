@@ -235,6 +235,36 @@ async fn hot_rows_stay_beside_the_tasks_that_read_them_if_they_are_all_over_the_
     assert!(received[0] < received[1] / 3, "{received:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn hot_on_executors_is_what_fills_half_of_one_of_all_their_partitions() {
+    let lake = TempLake::new();
+    let local = watchful("local[2]").await;
+    for (name, rows) in [
+        (
+            "facts",
+            "case when value % 25 < 2 then 7 else value % 1000 end as id, value",
+        ),
+        ("dims", "value as id"),
+    ] {
+        let rows = format!("select {rows} from generate_series(1, 20000) as t(value)");
+        let rows = local.sql(&rows).await.unwrap().write();
+        let place = lake.table(name).display().to_string();
+        rows.format("parquet").save(&place).await.unwrap();
+    }
+    // Four partitions, and four in each of two: half of one of them is 12.5% and 6.25%.
+    let executors = watchful("local-cluster[2,1]").await;
+    for (session, is_hot) in [(&local, false), (&executors, true)] {
+        for name in ["facts", "dims"] {
+            let place = lake.table(name).display().to_string();
+            let rows = session.read().parquet(&place).await.unwrap();
+            rows.create_or_replace_temp_view(name).unwrap();
+        }
+        let joined = "select f.value from facts f join dims d on f.id = d.id";
+        let said = joins_of(&session.sql(joined).await.unwrap()).await;
+        assert_eq!(said.contains("hot keys spread"), is_hot, "{said}");
+    }
+}
+
 /// Random rows: keys of which some are hot, some null, some without a match.
 struct Rows {
     keys: Vec<Option<i64>>,

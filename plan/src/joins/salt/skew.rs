@@ -38,10 +38,10 @@ pub(in crate::joins) struct Skew {
 /// What is skewed of `join`, which shuffles both sides. None if it has no hot keys, or cannot be salted.
 pub(in crate::joins) async fn find_skew(join: &HashJoinExec, state: &SessionState) -> Option<Skew> {
     let skew = state.config().get_extension::<SkewJoin>()?;
-    let partitions = state.config().target_partitions().max(PARTITIONS_MIN);
-    let share = HOT_PART / partitions as f64;
     let tasks = state.config().get_extension::<StageTasks>();
     let tasks = tasks.map_or(1, |tasks| tasks.0);
+    let partitions = state.config().target_partitions() * tasks;
+    let share = HOT_PART / partitions.max(PARTITIONS_MIN) as f64;
     for (side, input) in [
         (JoinSide::Right, join.right()),
         (JoinSide::Left, join.left()),
@@ -78,7 +78,7 @@ pub(in crate::joins) async fn find_skew(join: &HashJoinExec, state: &SessionStat
                     _ => join.left(),
                 };
                 let (own, other) = (estimated_bytes(input), estimated_bytes(other));
-                affordable(skew.buckets, copied, own, other)
+                affordable(skew.buckets, partitions, copied, own, other)
             }
         };
         if buckets < 2 {
@@ -120,12 +120,18 @@ async fn copied_share(
     }
 }
 
-/// So many of `buckets` that the copies are no more than the larger side, in bytes.
-fn affordable(buckets: u32, copied_share: f64, own_bytes: u64, other_bytes: u64) -> u32 {
+/// So many of `buckets` that the copies are no more than the larger side, in bytes. There is one in each of `partitions` at most.
+fn affordable(
+    buckets: u32,
+    partitions: usize,
+    copied_share: f64,
+    own_bytes: u64,
+    other_bytes: u64,
+) -> u32 {
     let copied = copied_share * other_bytes as f64;
     let most = own_bytes.max(other_bytes) as f64 / copied;
     // Of nothing, there may be any number of copies; a number too large for its type is the largest.
-    match most.is_nan() {
+    match most.is_nan() || most >= partitions as f64 {
         true => buckets,
         false => buckets.min(most as u32),
     }
@@ -166,12 +172,14 @@ mod tests {
 
     #[test]
     fn copies_take_no_more_than_the_larger_side() {
-        assert_eq!(affordable(64, 0.0001, 1 << 30, 1 << 20), 64);
-        assert_eq!(affordable(64, 0.0, 1 << 30, 1 << 20), 64);
-        assert_eq!(affordable(64, 1.0, 0, 0), 64);
+        assert_eq!(affordable(64, 100, 0.0001, 1 << 30, 1 << 20), 64);
+        assert_eq!(affordable(64, 100, 0.0, 1 << 30, 1 << 20), 64);
+        assert_eq!(affordable(64, 100, 1.0, 0, 0), 64);
         // Eight keys that all are hot, and as many rows of them on the other side.
-        assert_eq!(affordable(64, 1.0, 1 << 30, 1 << 30), 1);
-        assert_eq!(affordable(64, 0.25, 1 << 30, 1 << 30), 4);
-        assert_eq!(affordable(64, 1.0, 10 << 20, 1 << 20), 10);
+        assert_eq!(affordable(64, 100, 1.0, 1 << 30, 1 << 30), 1);
+        assert_eq!(affordable(64, 100, 0.25, 1 << 30, 1 << 30), 4);
+        assert_eq!(affordable(64, 100, 1.0, 10 << 20, 1 << 20), 10);
+        // Four partitions have four copies, whatever the number of buckets.
+        assert_eq!(affordable(64, 4, 0.25, 1 << 30, 1 << 30), 64);
     }
 }
