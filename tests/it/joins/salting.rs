@@ -227,6 +227,10 @@ async fn hot_rows_stay_beside_the_tasks_that_read_them_if_they_are_all_over_the_
         assert_eq!(said.contains(&stay), beside, "{name}: {said}");
         assert_eq!(joined.count().await.unwrap(), ROWS, "{name}");
         let profile = joined.profile().await.unwrap();
+        // A partition has one copy of what a hot row matches.
+        let is_join = |line: &&str| line.contains("HashJoinExec");
+        let compared = profile.plan.lines().find(is_join).unwrap();
+        assert!(compared.contains("on=[(id@0, id@0)]"), "{compared}");
         let mut stages = profile.stages.iter();
         let join = stages.find(|stage| stage.what.contains("HashJoin"));
         received.push(join.unwrap().received_bytes);

@@ -14,10 +14,11 @@
 //! A key that is null matches nothing: of an outer join, its rows are spread as well, and have no copies.
 //!
 //! Any bucket is as good as another to a hot row, since the other side has a copy for each. Once the exchange above is known
-//! ([`place_salts`]), rows take turns among one bucket for each of its partitions; and where the sample finds hot rows all over a table, they
+//! ([`place_salts`]), rows take turns among one bucket for each of its partitions, and the other side has one copy in each; where the sample finds hot rows all over a table, they
 //! take those whose partition is joined by the executor that has read them, and do not travel.
 
 mod codec;
+mod exchanges;
 mod exec;
 mod places;
 mod rewrite;
@@ -27,7 +28,7 @@ mod skew;
 use std::sync::Arc;
 
 pub use codec::SaltCodec;
-pub use places::place_salts;
+pub use exchanges::place_salts;
 pub(super) use rewrite::{is_salted, refused, salted};
 pub use skew::SkewJoin;
 pub(super) use skew::find_skew;

@@ -1,6 +1,4 @@
 //! Which partition of the exchange above a hot row goes to: its salt says so. Of the salts that lead to one partition, one is used.
-//!
-//! A partition then has one copy of what a hot row matches, and the keys alone say so: salts need not be compared.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,15 +7,7 @@ use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 use datafusion::common::DataFusionError;
 use datafusion::common::hash_utils::create_hashes;
-use datafusion::common::tree_node::Transformed;
-use datafusion::physical_plan::joins::HashJoinExec;
-use datafusion::physical_plan::repartition::{REPARTITION_RANDOM_STATE, RepartitionExec};
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties as _, ReplaceChildrenOptions,
-};
-
-use super::exec::SaltExec;
-use super::rewrite::by_keys_alone;
+use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
 
 /// The partitions of the exchange above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,40 +25,6 @@ impl Places {
     fn is_beside(self, partition: usize, task: usize) -> bool {
         partition / self.each % self.executors == task % self.executors
     }
-}
-
-/// If `plan` is an exchange of rows of hot keys: with salts for the partitions that it has by now, `each` in a task, of tasks that are dealt
-/// to `executors` processes. If it is a join above such exchanges: by its own keys, without the salts. For each node of a plan, from below.
-///
-/// # Errors
-/// DataFusion's, when a node cannot be made again.
-pub fn place_salts(
-    plan: Arc<dyn ExecutionPlan>,
-    each: usize,
-    executors: usize,
-) -> Result<Transformed<Arc<dyn ExecutionPlan>>, DataFusionError> {
-    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-        return Ok(match by_keys_alone(join)? {
-            Some(join) => Transformed::yes(join),
-            None => Transformed::no(plan),
-        });
-    }
-    let exchange = plan.downcast_ref::<RepartitionExec>();
-    let salts = exchange.and_then(|exchange| exchange.input().downcast_ref::<SaltExec>());
-    // If all keys are hot, the partitions of each had to be found.
-    let Some(salts) = salts.filter(|salts| !salts.salt.hot.is_all()) else {
-        return Ok(Transformed::no(plan));
-    };
-    let total = plan.output_partitioning().partition_count();
-    let places = Places {
-        total,
-        each: each.clamp(1, total),
-        executors: executors.max(1),
-    };
-    let salts = Arc::new(salts.clone().with_places(Some(places)));
-    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-    let placed = plan.replace_children(vec![salts], options)?;
-    Ok(Transformed::yes(placed))
 }
 
 /// The salts that a task gives to the rows of each hot key.

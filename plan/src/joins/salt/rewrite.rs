@@ -6,10 +6,9 @@ use datafusion::common::{DataFusionError, JoinSide, JoinType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{HashJoinExec, HashJoinExecBuilder, JoinOn, PartitionMode};
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::repartition::RepartitionExec;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, Partitioning};
 
 use super::Salt;
 use super::exec::{Role, SALT_COLUMN, SaltExec};
@@ -105,41 +104,4 @@ pub(in crate::joins) fn salted(
 /// Whether `join` is one of salted sides.
 pub(in crate::joins) fn is_salted(join: &HashJoinExec) -> bool {
     join.left().is::<SaltExec>()
-}
-
-/// `join`, if it is one of salted rows whose exchanges are known, by its own keys: of what a salted row matches, its partition has one copy.
-/// One key of two columns is found in a slower table than one of a number.
-///
-/// # Errors
-/// DataFusion's, when the join cannot be made again.
-pub(super) fn by_keys_alone(
-    join: &HashJoinExec,
-) -> Result<Option<Arc<dyn ExecutionPlan>>, DataFusionError> {
-    let (Some(left), Some(right)) = (placed_salt(join.left()), placed_salt(join.right())) else {
-        return Ok(None);
-    };
-    let is = |key: &Arc<dyn PhysicalExpr>, salt: usize| {
-        let column = key.downcast_ref::<Column>();
-        column.is_some_and(|column| column.index() == salt)
-    };
-    let mut on: JoinOn = join.on().to_vec();
-    on.retain(|keys| !(is(&keys.0, left) && is(&keys.1, right)));
-    if on.len() == join.on().len() {
-        return Ok(None);
-    }
-    join.builder().with_on(on).build_exec().map(Some)
-}
-
-/// Where `input` has its salt, if it is an exchange that salts have been placed for.
-fn placed_salt(input: &Arc<dyn ExecutionPlan>) -> Option<usize> {
-    // What is above the exchange between stages says that partitions stay what they are.
-    let Partitioning::Hash(..) = input.output_partitioning() else {
-        return None;
-    };
-    let below = input.children();
-    let exchange = input.downcast_ref::<RepartitionExec>();
-    let exchange = exchange.or_else(|| below.first()?.downcast_ref::<RepartitionExec>())?;
-    let salts = exchange.input().downcast_ref::<SaltExec>()?;
-    salts.places?;
-    input.schema().fields().len().checked_sub(1)
 }
