@@ -293,7 +293,7 @@ impl Rows {
         }
     }
 
-    /// In `pieces` partitions, with keys as numbers or texts.
+    /// In `pieces` partitions, with keys `k` as numbers or texts, and keys `j` of which some are null.
     fn frame(&self, session: &Session, name: &str, as_text: bool, pieces: usize) -> DataFrame {
         let key: ArrayRef = match as_text {
             true => {
@@ -307,9 +307,14 @@ impl Rows {
         };
         let count = self.keys.len();
         let rows: ArrayRef = Arc::new(Int64Array::from_iter_values(0..count as i64));
-        let batch =
-            RecordBatch::try_from_iter_with_nullable([("k", key, true), (name, rows, false)])
-                .unwrap();
+        let second = (0..count as i64).map(|row| (row % 7 > 0).then_some(row % 2));
+        let second: ArrayRef = Arc::new(Int64Array::from_iter(second));
+        let batch = RecordBatch::try_from_iter_with_nullable([
+            ("k", key, true),
+            ("j", second, true),
+            (name, rows, false),
+        ])
+        .unwrap();
         let size = count.div_ceil(pieces).max(1);
         let parts = (0..count.max(1)).step_by(size);
         let parts = parts.map(|at| vec![batch.slice(at, size.min(count - at))]);
@@ -347,6 +352,7 @@ async fn random_tables_join_to_the_same_rows_salted_and_not() {
         let pieces = random.random_range(1..4);
         let buckets = random.random_range(1..9);
         let explicit = random.random_range(0..3);
+        let keys: &[&str] = [&["k"][..], &["k", "j"]][random.random_range(0..2)];
         let watchful = [&many, &few][random.random_range(0..2)];
         let join = |session: &Session, salted: usize| {
             let mut sides = [
@@ -356,8 +362,11 @@ async fn random_tables_join_to_the_same_rows_salted_and_not() {
             if let Some(side) = sides.get_mut(salted) {
                 *side = side.clone().salted(buckets).unwrap();
             }
-            let [left, right] = sides;
-            left.join(right, "k", how).unwrap()
+            let [left, mut right] = sides;
+            if !keys.contains(&"j") {
+                right = right.drop(["j"]).unwrap();
+            }
+            left.join(right, keys, how).unwrap()
         };
         let expected = rows_of(join(&plain, 2)).await;
         let joined = join(watchful, explicit);
@@ -436,7 +445,8 @@ async fn random_tables_join_to_the_same_rows_salted_while_executors_die() {
                 let place = lake.table(name).display().to_string();
                 session.read().parquet(&place).await.unwrap()
             };
-            read("l").await.join(read("r").await, "k", how).unwrap()
+            let (left, right) = (read("l").await, read("r").await);
+            left.join(right, ["k", "j"], how).unwrap()
         };
         let expected = rows_of(join(&alone).await).await;
         let mut executors = session.executors();

@@ -136,7 +136,7 @@ impl<'a> SaltedExchange<'a> {
             return None;
         };
         match input.children().as_slice() {
-            [only] => Self::of(only),
+            [only] if only.schema() == input.schema() => Self::of(only),
             _ => None,
         }
     }
@@ -146,6 +146,9 @@ impl<'a> SaltedExchange<'a> {
 mod tests {
     use arrow::datatypes::{DataType, Field, Schema};
     use datafusion::common::JoinType;
+    use datafusion::common::tree_node::TreeNode as _;
+    use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+    use datafusion::physical_plan::coop::CooperativeExec;
     use datafusion::physical_plan::empty::EmptyExec;
     use datafusion::physical_plan::joins::{HashJoinExecBuilder, PartitionMode};
 
@@ -199,6 +202,26 @@ mod tests {
             assert_eq!(keys, 1);
             assert!(join.children().into_iter().all(has_places));
         }
+    }
+
+    #[test]
+    fn exchange_is_found_below_what_keeps_its_partitions() {
+        let sides = |above: fn(Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan>| {
+            [Role::Spread, Role::Replicate].map(|role| above(exchange(role, &[0, 1], 4)))
+        };
+        // What is below has been placed before.
+        let placed = |side| side_placed(&side);
+        let (_, keys) = joined(sides(|side| Arc::new(CooperativeExec::new(side))).map(placed));
+        assert_eq!(keys, 1);
+        let together = |side| Arc::new(CoalescePartitionsExec::new(side)) as Arc<dyn ExecutionPlan>;
+        let (_, keys) = joined(sides(together).map(placed));
+        assert_eq!(keys, 2);
+    }
+
+    /// `side`, of one node above an exchange, as a walk over all nodes makes it.
+    fn side_placed(side: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        let placed = Arc::clone(side).transform_up(|plan| place_salts(plan, 4, 1));
+        placed.unwrap().data
     }
 
     #[test]

@@ -112,13 +112,15 @@ impl DisplayAs for SaltExec {
             keys.collect::<Vec<_>>().join(", "),
             self.salt.buckets
         )?;
-        match self.places {
+        // Null rows, which have no copies, are spread over all.
+        match self.places.filter(|_| self.salt.hot.is_any()) {
             Some(places) => write!(f, ", one at most for each of {} partitions", places.total),
             None => Ok(()),
         }
     }
 }
 
+// A join's filters on what it has seen do not pass: they go by the partition that a key's rows would be in without a salt.
 impl ExecutionPlan for SaltExec {
     one_input!("SaltExec");
 

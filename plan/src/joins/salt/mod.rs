@@ -4,7 +4,7 @@
 //!  orders, of which 90% have id 7          products
 //!   7 ─ salt 0, 1, 2, ... in turn           7 ─ a copy for each salt
 //!   8 ─ salt 0                              8 ─ salt 0
-//!            └── joined by (id, salt) ──┘
+//!            └─ sent by (id, salt), joined ─┘
 //! ```
 //!
 //! Both sides tell a hot key by its hash. A key that only looks hot is spread on one side and replicated on the other, like
@@ -13,8 +13,9 @@
 //!
 //! A key that is null matches nothing: of an outer join, its rows are spread as well, and have no copies.
 //!
-//! Any bucket is as good as another to a hot row, since the other side has a copy for each. Once the exchange above is known
-//! ([`place_salts`]), rows take turns among one bucket for each of its partitions, and the other side has one copy in each; where the sample finds hot rows all over a table, they
+//! Any bucket is as good as another to a hot row, if the other side has a copy for it. Once the exchange above is known
+//! ([`place_salts`]), rows take turns among one bucket for each of its partitions, and the other side has one copy in each: the join need not compare
+//! salts. Where the sample finds hot rows all over a table, they
 //! take those whose partition is joined by the executor that has read them, and do not travel.
 
 mod codec;
@@ -52,7 +53,7 @@ impl Salt {
     fn what(&self) -> String {
         match &self.hot {
             Hot::All => "every key".to_owned(),
-            Hot::Hashes(hashes) if hashes.is_empty() => "null keys".to_owned(),
+            hot if !hot.is_any() => "null keys".to_owned(),
             Hot::Hashes(hashes) => format!("hot keys ({})", hashes.len()),
         }
     }
@@ -70,6 +71,14 @@ pub(super) enum Hot {
 impl Hot {
     fn is_all(&self) -> bool {
         matches!(self, Self::All)
+    }
+
+    /// Whether some are.
+    fn is_any(&self) -> bool {
+        match self {
+            Self::All => true,
+            Self::Hashes(hashes) => !hashes.is_empty(),
+        }
     }
 
     /// Which of the hot keys has this hash; 0, if all keys are hot.

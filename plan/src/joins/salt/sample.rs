@@ -4,7 +4,7 @@
 //! the order of the rows matters little. It is read where the query is planned, before it runs: of the columns, only the keys
 //! and what filters look at, and several places at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef};
@@ -41,6 +41,9 @@ const PLACES_AT_ONCE: usize = 8;
 
 /// Rows of which nothing can be said of a whole.
 const ROWS_MIN: u64 = 1000;
+
+/// Rows of a key of which nothing can be said either: many partitions make the share of one small.
+const ROWS_OF_KEY_MIN: u64 = 32;
 
 /// The rows of the task with the most, as a multiple of what it would have if all had as many: more are not even.
 const EVEN: f64 = 1.5;
@@ -94,9 +97,10 @@ impl Sample {
         all > 0 && most as f64 * tasks as f64 <= EVEN * all as f64
     }
 
-    /// Whether `rows` of those sampled are at least `share` of them.
+    /// Whether `rows` of those sampled are at least `share` of them, and enough to tell.
     pub(super) fn is_hot(&self, rows: u64, share: f64) -> bool {
-        self.rows >= ROWS_MIN && rows as f64 >= share * self.rows as f64
+        let enough = self.rows >= ROWS_MIN && rows >= ROWS_OF_KEY_MIN;
+        enough && rows as f64 >= share * self.rows as f64
     }
 }
 
@@ -176,9 +180,9 @@ pub(super) async fn sample(
     }
     hot.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.shown.cmp(&b.shown)));
     seen.hot = hot;
-    let is_hot = |hash: &&u64| seen.hot.iter().any(|key| key.hash == **hash);
+    let hot: HashSet<u64> = seen.hot.iter().map(|key| key.hash).collect();
     let hot_rows = of_places.iter().map(|hashes| {
-        let hot = hashes.iter().flatten().filter(is_hot);
+        let hot = hashes.iter().flatten().filter(|hash| hot.contains(hash));
         hot.count() as u64
     });
     seen.hot_rows = hot_rows.collect();
@@ -225,4 +229,22 @@ fn sampled(
     Arc::clone(plan)
         .replace_children(vec![input], options)
         .map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_seen_a_few_times_is_not_hot_however_small_its_share_may_be() {
+        let seen = Sample {
+            rows: 2_000,
+            ..Sample::default()
+        };
+        assert!(!seen.is_hot(1, 0.0001));
+        assert!(!seen.is_hot(31, 0.0001));
+        assert!(seen.is_hot(32, 0.0001));
+        assert!(!seen.is_hot(32, 0.1));
+        assert!(seen.is_hot(200, 0.1));
+    }
 }
