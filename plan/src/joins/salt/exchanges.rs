@@ -209,18 +209,16 @@ mod tests {
         let sides = |above: fn(Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan>| {
             [Role::Spread, Role::Replicate].map(|role| above(exchange(role, &[0, 1], 4)))
         };
-        // What is below has been placed before.
-        let placed = |side| side_placed(&side);
-        let (_, keys) = joined(sides(|side| Arc::new(CooperativeExec::new(side))).map(placed));
+        let (_, keys) = joined(sides(|side| Arc::new(CooperativeExec::new(side))).map(walked));
         assert_eq!(keys, 1);
-        let together = |side| Arc::new(CoalescePartitionsExec::new(side)) as Arc<dyn ExecutionPlan>;
-        let (_, keys) = joined(sides(together).map(placed));
+        let (_, keys) =
+            joined(sides(|side| Arc::new(CoalescePartitionsExec::new(side))).map(walked));
         assert_eq!(keys, 2);
     }
 
-    /// `side`, of one node above an exchange, as a walk over all nodes makes it.
-    fn side_placed(side: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-        let placed = Arc::clone(side).transform_up(|plan| place_salts(plan, 4, 1));
+    /// With salts placed in all nodes.
+    fn walked(side: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        let placed = side.transform_up(|plan| place_salts(plan, 4, 1));
         placed.unwrap().data
     }
 
