@@ -118,6 +118,20 @@ async fn watchful_over(master: &str, buckets: u32) -> Session {
         .unwrap()
 }
 
+/// Adds the rows of a query to table `name`, in a Parquet file.
+async fn add_file(session: &Session, rows: &str, lake: &TempLake, name: &str) {
+    let rows = session.sql(rows).await.unwrap().write();
+    let rows = rows.format("parquet").mode(SaveMode::Append);
+    let place = lake.table(name).display().to_string();
+    rows.save(&place).await.unwrap();
+}
+
+async fn view(session: &Session, lake: &TempLake, name: &str) {
+    let place = lake.table(name).display().to_string();
+    let rows = session.read().parquet(&place).await.unwrap();
+    rows.create_or_replace_temp_view(name).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hot_keys_are_found_and_only_they_are_salted() {
     let session = watchful("local[2]").await;
@@ -178,11 +192,8 @@ async fn files_that_were_sampled_are_read_whole_by_the_query() {
     let session = watchful("local[2]").await;
     for (name, rows) in [("facts", "value % 3 as id, value"), ("dims", "value as id")] {
         let rows = format!("select {rows} from generate_series(1, 9000) as t(value)");
-        let place = lake.table(name).display().to_string();
-        let rows = session.sql(&rows).await.unwrap().write();
-        rows.format("parquet").save(&place).await.unwrap();
-        let rows = session.read().parquet(&place).await.unwrap();
-        rows.create_or_replace_temp_view(name).unwrap();
+        add_file(&session, &rows, &lake, name).await;
+        view(&session, &lake, name).await;
     }
     let joined = "select f.value from facts f join dims d on f.id = d.id";
     let joined = session.sql(joined).await.unwrap();
@@ -196,28 +207,21 @@ async fn hot_rows_stay_beside_the_tasks_that_read_them_if_they_are_all_over_the_
     const ROWS: u64 = 20_000;
     let lake = TempLake::new();
     let session = watchful("local-cluster[2,1]").await;
-    let dims = session.sql("select value as id from generate_series(1, 1000) as t(value)");
-    let dims = dims.await.unwrap();
-    let place = lake.table("dims").display().to_string();
-    dims.write().format("parquet").save(&place).await.unwrap();
-    let dims = session.read().parquet(&place).await.unwrap();
-    dims.create_or_replace_temp_view("dims").unwrap();
+    let dims = "select value as id from generate_series(1, 1000) as t(value)";
+    add_file(&session, dims, &lake, "dims").await;
+    view(&session, &lake, "dims").await;
     // One task reads what is in one file.
     let mut received = Vec::new();
     for (name, files, beside) in [("many_files", 4, true), ("one_file", 1, false)] {
-        let place = lake.table(name).display().to_string();
         for _ in 0..files {
             let rows = format!(
                 "select case when value % 10 < 9 then 7 else value % 1000 + 1 end as id, value
                 from generate_series(1, {}) as t(value)",
                 ROWS / files
             );
-            let rows = session.sql(&rows).await.unwrap().write();
-            let rows = rows.format("parquet").mode(SaveMode::Append);
-            rows.save(&place).await.unwrap();
+            add_file(&session, &rows, &lake, name).await;
         }
-        let rows = session.read().parquet(&place).await.unwrap();
-        rows.create_or_replace_temp_view(name).unwrap();
+        view(&session, &lake, name).await;
         let joined = format!("select f.value from {name} f join dims d on f.id = d.id");
         let joined = session.sql(&joined).await.unwrap();
         let said = joins_of(&joined).await;
@@ -251,17 +255,13 @@ async fn hot_on_executors_is_what_fills_half_of_one_of_all_their_partitions() {
         ("dims", "value as id"),
     ] {
         let rows = format!("select {rows} from generate_series(1, 20000) as t(value)");
-        let rows = local.sql(&rows).await.unwrap().write();
-        let place = lake.table(name).display().to_string();
-        rows.format("parquet").save(&place).await.unwrap();
+        add_file(&local, &rows, &lake, name).await;
     }
     // Four partitions, and four in each of two: half of one of them is 12.5% and 6.25%.
     let executors = watchful("local-cluster[2,1]").await;
     for (session, is_hot) in [(&local, false), (&executors, true)] {
         for name in ["facts", "dims"] {
-            let place = lake.table(name).display().to_string();
-            let rows = session.read().parquet(&place).await.unwrap();
-            rows.create_or_replace_temp_view(name).unwrap();
+            view(session, &lake, name).await;
         }
         let joined = "select f.value from facts f join dims d on f.id = d.id";
         let said = joins_of(&session.sql(joined).await.unwrap()).await;

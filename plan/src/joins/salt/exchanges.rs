@@ -60,11 +60,12 @@ fn by_keys_alone(join: &HashJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>, 
     else {
         return Ok(None);
     };
-    let places = match (of_left.salts.role, of_right.salts.role) {
-        (Role::Spread, Role::Replicate) => of_left.salts.places,
-        (Role::Replicate, Role::Spread) => of_right.salts.places,
-        _ => None,
+    let (spread, copied) = match (of_left.salts.role, of_right.salts.role) {
+        (Role::Spread, Role::Replicate) => (&of_left, 1),
+        (Role::Replicate, Role::Spread) => (&of_right, 0),
+        _ => return Ok(None),
     };
+    let places = spread.salts.places;
     let Some(places) = places.filter(|_| of_left.partitions == of_right.partitions) else {
         return Ok(None);
     };
@@ -77,7 +78,8 @@ fn by_keys_alone(join: &HashJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>, 
     if on.len() + 1 != join.on().len() {
         return Ok(None);
     }
-    let sides = vec![placed(left, places)?, placed(right, places)?];
+    let mut sides = vec![Arc::clone(left), Arc::clone(right)];
+    sides[copied] = placed(&sides[copied], places)?;
     let join = join.builder().with_new_children(sides)?.with_on(on);
     join.build_exec().map(Some)
 }
